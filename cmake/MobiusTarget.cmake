@@ -40,7 +40,8 @@ endfunction()
 # mobius_library(<name> <source>...): the library mobius_<name>, alias mobius::<name>.
 function(mobius_library name)
   set(target mobius_${name})
-  add_library(${target} ${ARGN})
+  # Static whatever BUILD_SHARED_LIBS says: hidden visibility leaves a shared one without symbols.
+  add_library(${target} STATIC ${ARGN})
   add_library(mobius::${name} ALIAS ${target})
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${name}
