@@ -158,7 +158,7 @@ configure() {
     [ "$(cached "$tree" "${setting%%=*}")" = "${setting#*=}" ] || needed=yes
   done
   [ -f "$tree/build.ninja" ] || { check_coroutines; needed=yes; }
-  [ ! "$mobius_top/CMakePresets.json" -nt "$tree/CMakeCache.txt" ] || needed=yes
+  [ ! "$mobius_top/CMakePresets.json" -nt "$tree/.configured" ] || needed=yes
   if [ -f "$tree/CMakeCache.txt" ] && [ "$(cached "$tree" CMAKE_HOME_DIRECTORY)" != "$mobius_top" ]; then
     arguments+=(--fresh)
     needed=yes
@@ -166,7 +166,7 @@ configure() {
   [ -n "$needed" ] || return 0
   (cd "$mobius_top" && cmake --preset "$preset" "${arguments[@]}") ||
     die "cmake could not configure the preset '$preset' in $tree (its own words are above)."
-  touch "$tree/CMakeCache.txt"
+  touch "$tree/.configured"
 }
 
 # build <preset> [<target>...]
