@@ -1,0 +1,318 @@
+#pragma once
+// `task<T>`: a coroutine that starts when it is awaited.
+//
+//   created --co_await--> running <--> waiting at a leaf
+//      |                     |
+//      +--destroyed          +--> ended: value, exception or `cancelled`; its frame is freed by
+//         (never ran)             the await, which takes the outcome
+
+#include <cxxabi.h>
+
+#include <coroutine>
+#include <exception>
+#include <new>
+#include <source_location>
+#include <type_traits>
+#include <utility>
+
+#include "awaitable.hpp"
+#include "context.hpp"
+#include "failure.hpp"
+#include "frame_pool.hpp"
+#include "result.hpp"
+
+namespace mobius {
+
+template <class T>
+class task;
+
+namespace detail {
+
+/// Where a coroutine leaves its outcome. `cancelled` is kept as a state, so that it passes
+/// through frames without an exception object being shared between them.
+template <class T>
+class outcome_slot {
+  using stored = stored_t<T>;
+  enum class state : std::uint8_t { empty, value, error, stopped };
+
+ public:
+  outcome_slot() noexcept {}
+  ~outcome_slot() { clear(); }
+  outcome_slot(const outcome_slot&) = delete;
+  outcome_slot& operator=(const outcome_slot&) = delete;
+
+  template <class... Args>
+  void set_value(Args&&... args) {
+    if constexpr (std::is_reference_v<T>) {
+      static_assert(sizeof...(Args) == 1);
+      new (&value_) stored(&(args, ...));
+    } else {
+      new (&value_) stored(std::forward<Args>(args)...);
+    }
+    state_ = state::value;
+  }
+
+  /// Takes the exception that is being handled.
+  void set_exception() noexcept {
+    const std::type_info* thrown = abi::__cxa_current_exception_type();
+    if (thrown && *thrown == typeid(cancelled)) {
+      state_ = state::stopped;
+      return;
+    }
+    new (&error_) std::exception_ptr(std::current_exception());
+    state_ = state::error;
+  }
+
+  bool stopped() const noexcept { return state_ == state::stopped; }
+
+  /// The value, moved out, or the error, thrown.
+  T take() {
+    if (state_ != state::value) [[unlikely]]
+      throw_error();
+    if constexpr (std::is_reference_v<T>) {
+      return static_cast<T>(*value_);
+    } else if constexpr (!std::is_void_v<T>) {
+      return std::move(value_);
+    }
+  }
+
+  /// The same as a result; nothing is thrown.
+  result<T> take_result() {
+    if (state_ == state::stopped) return cancelled_failure();
+    if (state_ != state::value) return failure(std::move(error_));
+    if constexpr (std::is_reference_v<T>) {
+      return result<T>(static_cast<T>(*value_));
+    } else if constexpr (std::is_void_v<T>) {
+      return {};
+    } else {
+      return result<T>(std::move(value_));
+    }
+  }
+
+ private:
+  [[noreturn]] void throw_error() {
+    if (state_ == state::stopped) throw cancelled();
+    std::rethrow_exception(std::move(error_));
+  }
+  void clear() noexcept {
+    if (state_ == state::value) value_.~stored();
+    if (state_ == state::error) error_.~exception_ptr();
+  }
+
+  union {
+    stored value_;
+    std::exception_ptr error_;
+  };
+  state state_ = state::empty;
+};
+
+/// Turns what a coroutine of ours awaits into its awaiter.
+template <class A>
+decltype(auto) transform(A&& a) {
+  check_awaited<A&&>();
+  return get_awaiter(static_cast<A&&>(a));
+}
+
+/// Begins every coroutine of ours: notes that the compiler really entered it (GCC PR106188).
+struct entry_awaiter {
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<>) const noexcept {}
+  void await_resume() const noexcept { this_thread.entering = nullptr; }
+};
+
+class task_promise_base : public promise_base, public pooled {
+ public:
+  /// Called by whoever awaits the task, from its await_suspend.
+  transfer start(std::coroutine_handle<> self, std::coroutine_handle<> continuation,
+                 context* context) noexcept {
+    continuation_ = continuation;
+    ctx = context;
+    this_thread.entering = self.address();
+#ifdef MOBIUS_TRAMPOLINE
+    inline_ = true;
+    self.resume();
+    if (this_thread.entering) abort_not_entered();
+    if (!inline_) return false;  // it has ended
+    inline_ = false;
+    return true;
+#else
+    return self;
+#endif
+  }
+
+  entry_awaiter initial_suspend() const noexcept { return {}; }
+
+  struct final_awaiter {
+    bool await_ready() const noexcept { return false; }
+#ifdef MOBIUS_TRAMPOLINE
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> self) const noexcept {
+      task_promise_base& p = self.promise();
+      if (p.inline_) {
+        p.inline_ = false;
+      } else {
+        this_thread.returning = p.continuation_.address();
+      }
+    }
+#else
+    template <class Promise>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) const noexcept {
+      return self.promise().continuation_;
+    }
+#endif
+    void await_resume() const noexcept {}
+  };
+  final_awaiter final_suspend() const noexcept { return {}; }
+
+  template <class A>
+  decltype(auto) await_transform(A&& a) {
+    return transform(static_cast<A&&>(a));
+  }
+
+ private:
+  std::coroutine_handle<> continuation_;
+#ifdef MOBIUS_TRAMPOLINE
+  bool inline_ = false;  // the awaiting coroutine is still inside its await_suspend
+#endif
+};
+
+template <class T>
+class task_promise final : public task_promise_base {
+ public:
+  task<T> get_return_object() noexcept;
+  template <class U = T>
+  requires std::is_constructible_v<stored_t<T>, U> || std::is_reference_v<T>
+  void return_value(U&& value) { slot_.set_value(std::forward<U>(value)); }
+  void unhandled_exception() noexcept { slot_.set_exception(); }
+  outcome_slot<T>& slot() noexcept { return slot_; }
+
+ private:
+  outcome_slot<T> slot_;
+};
+
+template <>
+class task_promise<void> final : public task_promise_base {
+ public:
+  task<void> get_return_object() noexcept;
+  void return_void() noexcept { slot_.set_value(); }
+  void unhandled_exception() noexcept { slot_.set_exception(); }
+  outcome_slot<void>& slot() noexcept { return slot_; }
+
+ private:
+  outcome_slot<void> slot_;
+};
+
+/// Owns the frame of the awaited task and frees it with the outcome.
+template <class T>
+class task_awaiter {
+  using handle = std::coroutine_handle<task_promise<T>>;
+
+ public:
+  explicit task_awaiter(handle child) noexcept : child_(child) {}
+  task_awaiter(const task_awaiter&) = delete;
+  task_awaiter& operator=(const task_awaiter&) = delete;
+  ~task_awaiter() {
+    if (child_) child_.destroy();
+  }
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  transfer await_suspend(std::coroutine_handle<Promise> h) noexcept {
+    return child_.promise().start(child_, h, context_of(h));
+  }
+  transfer suspend(std::coroutine_handle<> h, context* ctx, const std::source_location&) noexcept {
+    return child_.promise().start(child_, h, ctx);
+  }
+
+  T await_resume() {
+    const owned frame(*this);
+    return child_.promise().slot().take();
+  }
+  result<T> outcome() {
+    const owned frame(*this);
+    return child_.promise().slot().take_result();
+  }
+
+ private:
+  // Frees the frame when the outcome has been taken: before the awaiting coroutine goes on, not
+  // at the end of its full expression.
+  struct owned {
+    explicit owned(task_awaiter& a) noexcept : awaiter(a) {}
+    ~owned() {
+      awaiter.child_.destroy();
+      awaiter.child_ = nullptr;
+    }
+    task_awaiter& awaiter;
+  };
+
+  handle child_;
+};
+
+}  // namespace detail
+
+/// A lazy coroutine: it starts when it is awaited, runs on the awaiting chain, and its frame is
+/// freed with its outcome. Move-only, single-owner, no atomics; a task that is never awaited is
+/// just freed. It inherits the cancellation of the coroutine that awaits it: calling a task is
+/// not a cancellation point, the leaves in it are.
+///
+///     mobius::task<int> answer() { co_return 42; }
+///     mobius::task<> ask() { std::cout << co_await answer(); }
+///
+/// Errors: an exception that leaves the body is thrown at the await. `T` may be void, move-only
+/// or a reference; it must not be aligned beyond 16 bytes, which no compiler here honours in a
+/// coroutine frame.
+template <class T = void>
+class [[nodiscard("a task does nothing until it is awaited: co_await it, or give it to background()")]] task {
+  static_assert(std::is_reference_v<T> || std::is_void_v<T> || alignof(detail::stored_t<T>) <= 16,
+                "coroutine frames are aligned to 16 bytes: box an over-aligned result, or pad it instead");
+
+ public:
+  /// What its coroutine frame holds.
+  using promise_type = detail::task_promise<T>;
+  /// The type of the result.
+  using value_type = T;
+
+  /// An empty task; it can be assigned to, tested and destroyed.
+  task() noexcept = default;
+  task(task && other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  task& operator=(task&& other) noexcept {
+    task(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~task() {
+    if (handle_) handle_.destroy();
+  }
+
+  /// True if it holds a coroutine.
+  explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+  /// Exchanges two tasks.
+  void swap(task & other) noexcept { std::swap(handle_, other.handle_); }
+
+  /// Starts it and waits for its outcome. A named task must be moved: `co_await std::move(t)`.
+  detail::task_awaiter<T> operator co_await()&& {
+    if (!handle_) throw std::logic_error("co_await of an empty task: it was moved from or awaited before");
+    return detail::task_awaiter<T>(std::exchange(handle_, nullptr));
+  }
+
+ private:
+  template <class>
+  friend class detail::task_promise;
+  explicit task(std::coroutine_handle<promise_type> h) noexcept : handle_(h) {}
+
+  std::coroutine_handle<promise_type> handle_;
+};
+
+namespace detail {
+
+template <class T>
+task<T> task_promise<T>::get_return_object() noexcept {
+  static_assert(alignof(task_promise) <= 16);
+  return task<T>(std::coroutine_handle<task_promise>::from_promise(*this));
+}
+
+inline task<void> task_promise<void>::get_return_object() noexcept {
+  return task<void>(std::coroutine_handle<task_promise>::from_promise(*this));
+}
+
+}  // namespace detail
+}  // namespace mobius
