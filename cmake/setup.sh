@@ -187,7 +187,7 @@ run_ctest() {
   ctest --test-dir "$tree" --output-on-failure --no-tests=error -j "${MOBIUS_JOBS:-2}" "$@" || status=$?
   local log=$tree/Testing/Temporary/LastTest.log skipped
   skipped=$(awk '/^[0-9]+\/[0-9]+ Testing: / { name = $0; sub(/^[^:]*: /, "", name) }
-                 /SKIPPED: / { reason = $0; sub(/.*SKIPPED: /, "", reason); print "  " name ": " reason }' "$log" 2>/dev/null)
+                 /SKIPPED: / && !/Regex=/ { reason = $0; sub(/.*SKIPPED: /, "", reason); print "  " name ": " reason }' "$log" 2>/dev/null)
   if [ -n "$skipped" ]; then
     printf 'Skipped tests:\n%s\n' "$skipped"
   else
