@@ -119,7 +119,11 @@ std::string describe(int status) {
   }
 }
 
-bool loud(int status) { return WIFSIGNALED(status) && WTERMSIG(status) != SIGALRM; }
+/// True if nobody can overlook it: a deadly signal, or a sanitizer's report.
+bool loud(int status) {
+  if (WIFSIGNALED(status)) return WTERMSIG(status) != SIGALRM;
+  return WEXITSTATUS(status) != right && WEXITSTATUS(status) < destroyed_twice;
+}
 
 }  // namespace
 
