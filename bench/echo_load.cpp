@@ -1,0 +1,333 @@
+// The load for the echo servers: a closed loop from one thread. Each of N connections keeps `depth` messages
+// on the way; every echo is answered by the next message, and every byte that returns is checked.
+//
+// echo_load --port N [--connections 64] [--size 64] [--depth 1] [--warmup 10000] [--messages 100000]
+//           [--time-limit 30]
+//
+// The first `warmup` echoes are not measured, the next `messages` are, and one more window of
+// connections x depth messages keeps the load full until the measured ones are back. It prints one line:
+//   {"messages": M, "cpu_ns": own CPU time, "wall_ns": T, "p50_ns": N, "p99_ns": N, "p999_ns": N, "max_ns": N}
+// Latency runs from the turn that queued a message to the turn that saw the last byte of its echo. A wrong
+// byte, a closed connection or the time limit ends it with a text on stderr and status 1.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <csignal>
+#include <cstddef>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "raw_ring.hpp"
+#include "server_stats.hpp"
+
+namespace {
+
+struct load_options {
+  std::uint16_t port = 0;
+  std::uint64_t connections = 64;
+  std::uint64_t size = 64;
+  std::uint64_t depth = 1;
+  std::uint64_t warmup = 10'000;
+  std::uint64_t messages = 100'000;
+  std::uint64_t time_limit = 30;
+};
+
+volatile std::sig_atomic_t late = 0;
+
+/// Counts of durations with 32 steps to the octave: a percentile is at most 3 % too high.
+class histogram {
+ public:
+  void add(std::uint64_t ns) {
+    ++counts_[bucket(ns)];
+    ++total_;
+    max_ = std::max(max_, ns);
+  }
+  std::uint64_t quantile(double share) const;
+  std::uint64_t max() const { return max_; }
+
+ private:
+  static constexpr unsigned step_bits = 5;
+  static std::size_t bucket(std::uint64_t ns);
+  static std::uint64_t upper_bound(std::size_t index);
+
+  std::array<std::uint64_t, 64u << step_bits> counts_{};
+  std::uint64_t total_ = 0;
+  std::uint64_t max_ = 0;
+};
+
+std::size_t histogram::bucket(std::uint64_t ns) {
+  constexpr std::uint64_t steps = 1u << step_bits;
+  if (ns < steps) return ns;
+  const auto shift = static_cast<unsigned>(std::bit_width(ns)) - step_bits - 1;
+  return (std::size_t{shift} << step_bits) + (ns >> shift);
+}
+
+std::uint64_t histogram::upper_bound(std::size_t index) {
+  constexpr std::uint64_t steps = 1u << step_bits;
+  if (index < 2 * steps) return index;
+  const std::size_t shift = (index >> step_bits) - 1;
+  return ((steps + (index & (steps - 1)) + 1) << shift) - 1;
+}
+
+std::uint64_t histogram::quantile(double share) const {
+  const auto wanted = static_cast<std::uint64_t>(share * static_cast<double>(total_));
+  std::uint64_t seen = 0;
+  for (std::size_t index = 0; index < counts_.size(); ++index) {
+    seen += counts_[index];
+    if (seen > wanted) return std::min(upper_bound(index), max_);
+  }
+  return max_;
+}
+
+/// Random bytes that every connection reads in a circle, each from its own place. The period is a prime, so
+/// that a message lost, doubled or swapped shifts what follows.
+class pattern {
+ public:
+  explicit pattern(std::size_t longest) : bytes_(period + longest) {
+    std::mt19937 random(20240229);
+    for (std::size_t i = 0; i < period; ++i) bytes_[i] = static_cast<std::byte>(random());
+    for (std::size_t i = period; i < bytes_.size(); ++i) bytes_[i] = bytes_[i - period];
+  }
+  const std::byte* at(std::uint64_t offset) const { return bytes_.data() + offset % period; }
+
+ private:
+  static constexpr std::uint64_t period = 65'521;
+  std::vector<std::byte> bytes_;
+};
+
+struct connection {
+  int fd = -1;
+  bool sending = false;
+  std::uint64_t origin = 0;              // where in the pattern its stream begins
+  std::uint64_t queued = 0;              // bytes of the messages issued so far
+  std::uint64_t sent = 0;
+  std::uint64_t checked = 0;             // bytes that came back right
+  std::vector<std::uint64_t> started;    // by message number modulo depth
+  std::unique_ptr<std::byte[]> buffer;
+};
+
+class load {
+ public:
+  explicit load(const load_options& options);
+  void run();
+  void print() const;
+
+ private:
+  void connect_all();
+  void issue(connection& peer, std::uint64_t messages);
+  void send(connection& peer);
+  void receive(connection& peer);
+  void on_sent(connection& peer, int result);
+  void on_received(connection& peer, int result);
+  void finish_messages(connection& peer, std::uint64_t before);
+  void mark(std::uint64_t& cpu, std::uint64_t& wall);
+  [[noreturn]] void fail(const connection& peer, const char* what) const;
+
+  load_options options_;
+  std::uint64_t total_;
+  std::size_t capacity_;
+  pattern pattern_;
+  bench::raw_ring ring_{1024, 8192};
+  std::vector<connection> peers_;
+  histogram latency_;
+  std::uint64_t now_ = 0;
+  std::uint64_t issued_ = 0;
+  std::uint64_t finished_ = 0;
+  std::uint64_t start_cpu_ = 0, start_wall_ = 0, end_cpu_ = 0, end_wall_ = 0;
+};
+
+constexpr std::size_t largest_transfer = 256 * 1024;
+constexpr std::uint64_t sent_bit = 1;
+
+load::load(const load_options& options)
+    : options_(options),
+      total_(options.warmup + options.messages + options.connections * options.depth),
+      capacity_(std::min<std::size_t>(options.size * options.depth, largest_transfer)),
+      pattern_(largest_transfer),
+      peers_(options.connections) {
+  for (connection& peer : peers_) {
+    const auto index = static_cast<std::uint64_t>(&peer - peers_.data());
+    peer.origin = index * 7'919;
+    peer.started.resize(options_.depth);
+    peer.buffer.reset(new std::byte[capacity_]{});
+  }
+  connect_all();
+}
+
+// Source addresses 127.0.0.1 to 127.0.0.8 in turn: one alone has only 28 000 ports to give.
+void load::connect_all() {
+  const int on = 1;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  for (connection& peer : peers_) {
+    peer.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (peer.fd < 0) bench::die("socket (raise the limit of open files: ulimit -n)", errno);
+    setsockopt(peer.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(peer.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    const auto host = static_cast<std::uint32_t>(&peer - peers_.data()) % 8;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + host);
+    address.sin_port = 0;
+    if (bind(peer.fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) bench::die("bind", errno);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(options_.port);
+    if (connect(peer.fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+      bench::die("connect 127.0.0.1", errno);
+    }
+  }
+}
+
+void load::run() {
+  now_ = bench::clock_ns(CLOCK_MONOTONIC);
+  if (options_.warmup == 0) mark(start_cpu_, start_wall_);
+  for (connection& peer : peers_) {
+    issue(peer, options_.depth);
+    receive(peer);
+  }
+  while (finished_ < total_) {
+    if (late != 0) fail(peers_.front(), "the time limit is over");
+    ring_.enter(1);
+    now_ = bench::clock_ns(CLOCK_MONOTONIC);
+    ring_.reap([this](const io_uring_cqe& cqe) {
+      auto& peer = *reinterpret_cast<connection*>(cqe.user_data & ~sent_bit);
+      if ((cqe.user_data & sent_bit) != 0) return on_sent(peer, cqe.res);
+      on_received(peer, cqe.res);
+    });
+  }
+  for (const connection& peer : peers_) close(peer.fd);
+}
+
+void load::issue(connection& peer, std::uint64_t messages) {
+  const std::uint64_t number = peer.queued / options_.size;
+  const std::uint64_t count = std::min(messages, total_ - issued_);
+  for (std::uint64_t i = 0; i < count; ++i) peer.started[(number + i) % options_.depth] = now_;
+  peer.queued += count * options_.size;
+  issued_ += count;
+  if (!peer.sending && peer.sent < peer.queued) send(peer);
+}
+
+void load::send(connection& peer) {
+  const auto length = std::min<std::uint64_t>(peer.queued - peer.sent, largest_transfer);
+  io_uring_sqe* sqe = ring_.sqe();
+  io_uring_prep_send(sqe, peer.fd, pattern_.at(peer.origin + peer.sent), length, MSG_WAITALL | MSG_NOSIGNAL);
+  sqe->user_data = reinterpret_cast<std::uint64_t>(&peer) | sent_bit;
+  peer.sending = true;
+}
+
+void load::on_sent(connection& peer, int result) {
+  if (result <= 0) fail(peer, "the send failed");
+  peer.sending = false;
+  peer.sent += static_cast<std::uint64_t>(result);
+  if (peer.sent < peer.queued) send(peer);
+}
+
+void load::receive(connection& peer) {
+  const bool whole = options_.depth == 1 && options_.size <= capacity_;
+  const std::size_t length = whole ? options_.size - peer.checked % options_.size : capacity_;
+  io_uring_sqe* sqe = ring_.sqe();
+  io_uring_prep_recv(sqe, peer.fd, peer.buffer.get(), length, whole ? MSG_WAITALL : 0);
+  sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+  sqe->user_data = reinterpret_cast<std::uint64_t>(&peer);
+}
+
+void load::on_received(connection& peer, int result) {
+  if (result == 0) fail(peer, "the server closed the connection");
+  if (result < 0) fail(peer, std::strerror(-result));
+  const auto length = static_cast<std::size_t>(result);
+  const std::uint64_t before = peer.checked;
+  if (before + length > peer.queued) fail(peer, "more came back than was sent");
+  if (std::memcmp(peer.buffer.get(), pattern_.at(peer.origin + before), length) != 0) {
+    fail(peer, "a byte came back different");
+  }
+  peer.checked += length;
+  finish_messages(peer, before);
+  if (finished_ < total_) receive(peer);
+}
+
+void load::finish_messages(connection& peer, std::uint64_t before) {
+  const std::uint64_t first = before / options_.size;
+  const std::uint64_t last = peer.checked / options_.size;
+  const std::uint64_t end = options_.warmup + options_.messages;
+  for (std::uint64_t number = first; number < last; ++number) {
+    ++finished_;
+    if (finished_ > options_.warmup && finished_ <= end) {
+      latency_.add(now_ - peer.started[number % options_.depth]);
+    }
+    if (finished_ == options_.warmup) mark(start_cpu_, start_wall_);
+    if (finished_ == end) mark(end_cpu_, end_wall_);
+  }
+  if (last > first) issue(peer, last - first);
+}
+
+void load::mark(std::uint64_t& cpu, std::uint64_t& wall) {
+  wall = bench::clock_ns(CLOCK_MONOTONIC);
+  cpu = bench::clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+void load::fail(const connection& peer, const char* what) const {
+  std::fprintf(stderr, "echo_load: connection %td at byte %" PRIu64 ", %" PRIu64 " of %" PRIu64 " messages: %s\n",
+               &peer - peers_.data(), peer.checked, finished_, total_, what);
+  std::exit(1);
+}
+
+void load::print() const {
+  std::printf("{\"messages\": %" PRIu64 ", \"cpu_ns\": %" PRIu64 ", \"wall_ns\": %" PRIu64 ", \"p50_ns\": %" PRIu64
+              ", \"p99_ns\": %" PRIu64 ", \"p999_ns\": %" PRIu64 ", \"max_ns\": %" PRIu64 "}\n",
+              options_.messages, end_cpu_ - start_cpu_, end_wall_ - start_wall_, latency_.quantile(0.5),
+              latency_.quantile(0.99), latency_.quantile(0.999), latency_.max());
+}
+
+load_options parse(int argc, char** argv) {
+  load_options options;
+  for (int i = 1; i < argc; i += 2) {
+    const std::string_view name = argv[i];
+    const std::uint64_t value = bench::parse_number(name, argv[i + 1]);
+    if (name == "--port") {
+      options.port = static_cast<std::uint16_t>(value);
+    } else if (name == "--connections") {
+      options.connections = value;
+    } else if (name == "--size") {
+      options.size = value;
+    } else if (name == "--depth") {
+      options.depth = value;
+    } else if (name == "--warmup") {
+      options.warmup = value;
+    } else if (name == "--messages") {
+      options.messages = value;
+    } else if (name == "--time-limit") {
+      options.time_limit = value;
+    } else {
+      std::fprintf(stderr, "echo_load does not know the option %s\n", argv[i]);
+      std::exit(2);
+    }
+  }
+  if (options.port != 0 && options.connections != 0 && options.size != 0 && options.depth != 0) return options;
+  std::fprintf(stderr, "echo_load needs --port, and connections, size and depth above 0\n");
+  std::exit(2);
+}
+
+void on_alarm(int) { late = 1; }
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const load_options options = parse(argc, argv);
+  struct sigaction action {};
+  action.sa_handler = on_alarm;
+  sigaction(SIGALRM, &action, nullptr);
+  // Repeats, so that a wait begun just after the first one ends as well.
+  itimerval limit{};
+  limit.it_value.tv_sec = static_cast<time_t>(options.time_limit);
+  limit.it_interval.tv_sec = 1;
+  setitimer(ITIMER_REAL, &limit, nullptr);
+  load generator(options);
+  generator.run();
+  generator.print();
+}
