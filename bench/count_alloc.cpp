@@ -40,8 +40,7 @@ std::uint64_t value(const counter& which) { return which.load(std::memory_order_
 int counted_enter(unsigned fd, unsigned to_submit, unsigned wait_for, unsigned flags, void* argument,
                   std::size_t argument_size) {
   count(enters);
-  const long result =
-      syscall(SYS_io_uring_enter, fd, to_submit, wait_for, flags, argument, argument_size);
+  const long result = syscall(SYS_io_uring_enter, fd, to_submit, wait_for, flags, argument, argument_size);
   if (result > 0) sqes.fetch_add(static_cast<std::uint64_t>(result), std::memory_order_relaxed);
   return result < 0 ? -errno : static_cast<int>(result);
 }

@@ -6,7 +6,8 @@
 //
 // The first `warmup` echoes are not measured, the next `messages` are, and one more window of
 // connections x depth messages keeps the load full until the measured ones are back. It prints one line:
-//   {"messages": M, "cpu_ns": own CPU time, "wall_ns": T, "p50_ns": N, "p99_ns": N, "p999_ns": N, "max_ns": N}
+//   {"messages": M, "cpu_ns": own CPU time, "wall_ns": T, "p50_ns": N, "p99_ns": N, "p999_ns": N, "max_ns":
+//   N}
 // Latency runs from the turn that queued a message to the turn that saw the last byte of its echo. A wrong
 // byte, a closed connection or the time limit ends it with a text on stderr and status 1.
 #include <arpa/inet.h>
@@ -106,11 +107,11 @@ class pattern {
 struct connection {
   int fd = -1;
   bool sending = false;
-  std::uint64_t origin = 0;              // where in the pattern its stream begins
-  std::uint64_t queued = 0;              // bytes of the messages issued so far
+  std::uint64_t origin = 0;  // where in the pattern its stream begins
+  std::uint64_t queued = 0;  // bytes of the messages issued so far
   std::uint64_t sent = 0;
-  std::uint64_t checked = 0;             // bytes that came back right
-  std::vector<std::uint64_t> started;    // by message number modulo depth
+  std::uint64_t checked = 0;           // bytes that came back right
+  std::vector<std::uint64_t> started;  // by message number modulo depth
   std::unique_ptr<std::byte[]> buffer;
 };
 
@@ -272,14 +273,16 @@ void load::mark(std::uint64_t& cpu, std::uint64_t& wall) {
 }
 
 void load::fail(const connection& peer, const char* what) const {
-  std::fprintf(stderr, "echo_load: connection %td at byte %" PRIu64 ", %" PRIu64 " of %" PRIu64 " messages: %s\n",
+  std::fprintf(stderr,
+               "echo_load: connection %td at byte %" PRIu64 ", %" PRIu64 " of %" PRIu64 " messages: %s\n",
                &peer - peers_.data(), peer.checked, finished_, total_, what);
   std::exit(1);
 }
 
 void load::print() const {
-  std::printf("{\"messages\": %" PRIu64 ", \"cpu_ns\": %" PRIu64 ", \"wall_ns\": %" PRIu64 ", \"p50_ns\": %" PRIu64
-              ", \"p99_ns\": %" PRIu64 ", \"p999_ns\": %" PRIu64 ", \"max_ns\": %" PRIu64 "}\n",
+  std::printf("{\"messages\": %" PRIu64 ", \"cpu_ns\": %" PRIu64 ", \"wall_ns\": %" PRIu64
+              ", \"p50_ns\": %" PRIu64 ", \"p99_ns\": %" PRIu64 ", \"p999_ns\": %" PRIu64
+              ", \"max_ns\": %" PRIu64 "}\n",
               options_.messages, end_cpu_ - start_cpu_, end_wall_ - start_wall_, latency_.quantile(0.5),
               latency_.quantile(0.99), latency_.quantile(0.999), latency_.max());
 }
@@ -308,7 +311,8 @@ load_options parse(int argc, char** argv) {
       std::exit(2);
     }
   }
-  if (options.port != 0 && options.connections != 0 && options.size != 0 && options.depth != 0) return options;
+  if (options.port != 0 && options.connections != 0 && options.size != 0 && options.depth != 0)
+    return options;
   std::fprintf(stderr, "echo_load needs --port, and connections, size and depth above 0\n");
   std::exit(2);
 }

@@ -33,12 +33,12 @@ enum event : std::uint64_t { accepting = 0, received = 1, sent = 2, event_bits =
 struct connection {
   int fd = -1;
   bool receiving = false;
-  bool ended = false;                    // the last receive saw the end or an error
-  int first = none;                      // buffers to send back, in order; the first is being sent
+  bool ended = false;  // the last receive saw the end or an error
+  int first = none;    // buffers to send back, in order; the first is being sent
   int last = none;
-  std::size_t position = 0;              // sent so far of the first
-  std::size_t length = 0;                // received in own_buffer
-  bool more = false;                     // and the socket held more
+  std::size_t position = 0;  // sent so far of the first
+  std::size_t length = 0;    // received in own_buffer
+  bool more = false;         // and the socket held more
   bool sending = false;
   std::unique_ptr<std::byte[]> own_buffer;
 };
@@ -88,9 +88,9 @@ class echo_server {
   bench::raw_ring ring_{1024, 8192};
   bench::server_stats stats_;
   buffer_ring buffers_;
-  std::vector<int> next_;                // of each buffer: the one after it in its connection's chain
-  std::vector<std::size_t> lengths_;     // of each buffer: bytes received in it
-  std::vector<connection*> starved_;     // their receive ended for want of a buffer
+  std::vector<int> next_;             // of each buffer: the one after it in its connection's chain
+  std::vector<std::size_t> lengths_;  // of each buffer: bytes received in it
+  std::vector<connection*> starved_;  // their receive ended for want of a buffer
   bool single_;
   bool exit_after_close_;
   int listener_ = -1;
@@ -101,7 +101,8 @@ class echo_server {
 
 buffer_ring::buffer_ring(bench::raw_ring& ring, unsigned count)
     : count_(count),
-      memory_(new std::byte[count * ring_buffer_size]{}),  // zeroed: no page fault is left for the measurement
+      memory_(
+          new std::byte[count * ring_buffer_size]{}),  // zeroed: no page fault is left for the measurement
       entries_(std::aligned_alloc(4096, (count * sizeof(io_uring_buf) + 4095) / 4096 * 4096), std::free),
       shared_(static_cast<io_uring_buf_ring*>(entries_.get())) {
   std::memset(entries_.get(), 0, count * sizeof(io_uring_buf));

@@ -65,8 +65,8 @@ inline raw_ring::raw_ring(unsigned sq_entries, unsigned cq_entries) {
   }
   io_uring_ring_dontfork(&ring_);
   // liburing.so 2.3 declares io_uring_enable_rings but does not export it.
-  const int enabled = io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_ENABLE_RINGS,
-                                        nullptr, 0);
+  const int enabled =
+      io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
   if (enabled < 0) die("io_uring_register(ENABLE_RINGS)", -enabled);
   if (io_uring_register_ring_fd(&ring_) == 1) enter_flags_ = IORING_ENTER_REGISTERED_RING;
 }

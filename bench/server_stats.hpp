@@ -110,7 +110,9 @@ inline void print_count(const char* key, bool known, std::uint64_t value) {
   }
 }
 
-inline std::uint64_t difference(long before, long after) { return static_cast<std::uint64_t>(after - before); }
+inline std::uint64_t difference(long before, long after) {
+  return static_cast<std::uint64_t>(after - before);
+}
 
 }  // namespace detail
 
@@ -181,7 +183,8 @@ inline void server_stats::print() {
   const auto& [before, after] = std::pair<const snapshot&, const snapshot&>(start_, end_);
   const std::uint64_t enters =
       worked ? after.work.enters - before.work.enters : after.calls.enters - before.calls.enters;
-  const std::uint64_t sqes = worked ? after.work.sqes - before.work.sqes : after.calls.sqes - before.calls.sqes;
+  const std::uint64_t sqes =
+      worked ? after.work.sqes - before.work.sqes : after.calls.sqes - before.calls.sqes;
   std::printf("{\"server\": \"%s\", \"complete\": %s", name_.c_str(), complete ? "true" : "false");
   detail::print_count("messages", true, (after.bytes - before.bytes) / options_.size);
   detail::print_count("cpu_ns", true, after.cpu - before.cpu);
