@@ -35,17 +35,43 @@ concept awaiter = requires(A& a) {
   a.await_resume();
 };
 
-/// The awaiter of `a`: what its operator co_await makes, or `a` itself.
+/// Stands in the frame for an awaiter that lives elsewhere; g++ would copy it from a reference.
 template <class A>
-decltype(auto) get_awaiter(A&& a) {
+class borrowed_awaiter {
+ public:
+  explicit borrowed_awaiter(A& a) noexcept : awaiter_(a) {}
+  bool await_ready() { return awaiter_.await_ready(); }
+  template <class Promise>
+  auto await_suspend(std::coroutine_handle<Promise> h, std::source_location where = std::source_location::current()) {
+    if constexpr (requires { awaiter_.suspend(h, context_of(h), where); }) {
+      return awaiter_.suspend(h, context_of(h), where);
+    } else {
+      return awaiter_.await_suspend(h);
+    }
+  }
+  auto suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& where) requires
+      requires(A& a) {
+    a.suspend(h, ctx, where);
+  }
+  { return awaiter_.suspend(h, ctx, where); }
+  decltype(auto) await_resume() { return awaiter_.await_resume(); }
+
+ private:
+  A& awaiter_;
+};
+
+/// The awaiter of `a`: what its operator co_await makes, or a stand-in for `a` itself.
+template <class A>
+auto get_awaiter(A&& a) {
   if constexpr (member_awaitable<A>) {
     return std::forward<A>(a).operator co_await();
   } else if constexpr (free_awaitable<A>) {
     return operator co_await(std::forward<A>(a));
   } else {
-    static_assert(awaiter<std::remove_reference_t<A>>,
+    using type = std::remove_reference_t<A>;
+    static_assert(awaiter<type>,
                   "this cannot be awaited: it has neither operator co_await nor await_ready/await_resume");
-    return static_cast<A&&>(a);
+    return borrowed_awaiter<type>(a);
   }
 }
 
@@ -53,7 +79,7 @@ template <class A>
 using awaiter_t = decltype(get_awaiter(std::declval<A>()));
 
 template <class A>
-using await_result_t = decltype(std::declval<std::remove_reference_t<awaiter_t<A>>&>().await_resume());
+using await_result_t = decltype(std::declval<awaiter_t<A>&>().await_resume());
 
 /// What may be written behind co_await in a coroutine of ours (see reference GCC PR99576): g++ 12
 /// destroys an aggregate temporary twice when it is made in the same expression as a co_await.

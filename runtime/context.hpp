@@ -70,13 +70,13 @@ class node_queue {
   node** tail_ = &head_;
 };
 
-class root;
+class list_link;
 
 /// What this thread knows of its runtime.
 struct thread_state {
   reactor* current;   // the thread's reactor, if it has one
   node_queue* ready;  // that reactor's ready queue
-  root* roots;        // the head of that reactor's list of detached work
+  list_link* roots;   // the head of that reactor's list of detached work
   void* entering;     // a coroutine that was started and has not yet run (GCC PR106188)
   void* returning;    // trampoline: the coroutine that goes on next
 };
@@ -86,8 +86,8 @@ extern thread_local constinit thread_state this_thread __attribute__((tls_model(
 
 [[noreturn]] void abort_not_entered() noexcept;
 
-/// Resumes a suspended coroutine from the runtime's own code (never from inside another one's
-/// await_suspend) and returns when it and all it returned to have suspended or ended.
+/// Resumes a suspended coroutine from the runtime's own code, and returns when it and all it
+/// returned to have suspended or ended.
 inline void resume(std::coroutine_handle<> h) noexcept {
   thread_state& here = this_thread;
   h.resume();

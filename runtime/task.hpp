@@ -108,7 +108,7 @@ class outcome_slot {
 
 /// Turns what a coroutine of ours awaits into its awaiter.
 template <class A>
-decltype(auto) transform(A&& a) {
+auto transform(A&& a) {
   check_awaited<A&&>();
   return get_awaiter(static_cast<A&&>(a));
 }
@@ -165,7 +165,7 @@ class task_promise_base : public promise_base, public pooled {
   final_awaiter final_suspend() const noexcept { return {}; }
 
   template <class A>
-  decltype(auto) await_transform(A&& a) {
+  auto await_transform(A&& a) {
     return transform(static_cast<A&&>(a));
   }
 

@@ -1,0 +1,566 @@
+#include "reactor.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "op.hpp"
+#include "signal_watch.hpp"
+
+namespace mobius {
+
+namespace {
+
+constexpr unsigned ready_budget = 1024;        // nodes run before the kernel is asked again
+constexpr unsigned turns_between_enters = 16;  // while there is ready work and nothing to submit
+constexpr unsigned completion_batch = 256;
+constexpr auto stuck_after = std::chrono::seconds(5);
+
+}  // namespace
+
+/// The reactor's own wait for its eventfd.
+struct reactor::wake_handler : detail::completion_handler {
+  explicit wake_handler(reactor& r) noexcept : completion_handler(&wake_handler::woken), owner(r) {}
+
+  static void woken(completion_handler* self, std::int32_t, std::uint32_t flags) noexcept {
+    auto& me = *static_cast<wake_handler*>(self);
+    if (!(flags & IORING_CQE_F_MORE)) me.armed = false;
+    me.fired = true;
+  }
+
+  reactor& owner;
+  bool armed = false;
+  bool fired = false;
+};
+
+/// For the time of a run, the reactor is its thread's current one.
+class reactor::running_scope {
+ public:
+  explicit running_scope(reactor& r) : reactor_(r), before_(detail::this_thread) {
+    if (r.running_) {
+      throw std::logic_error(
+          "reactor::run: this reactor is running already; await the work instead of running it");
+    }
+    enter();
+    r.ring_.enable();
+    r.running_ = true;
+    r.now_valid_ = false;
+    if (r.options_.signals && !r.signals_) r.signals_ = std::make_unique<detail::signal_watch>(r.inbox_);
+  }
+  running_scope(const running_scope&) = delete;
+  running_scope& operator=(const running_scope&) = delete;
+  ~running_scope() {
+    reactor_.running_ = false;
+    reactor_.stop_asked_ = false;
+    reactor_.signals_.reset();
+    restore();
+  }
+
+ private:
+  void enter() noexcept {
+    auto& here = detail::this_thread;
+    here.current = &reactor_;
+    here.ready = &reactor_.ready_;
+    here.roots = &reactor_.roots_;
+  }
+  void restore() noexcept {
+    auto& here = detail::this_thread;
+    here.current = before_.current;
+    here.ready = before_.ready;
+    here.roots = before_.roots;
+  }
+
+  reactor& reactor_;
+  detail::thread_state before_;
+};
+
+reactor::reactor(reactor_options options)
+    : options_(options),
+      ring_(options.submission_entries, options.completion_entries),
+      inbox_(std::make_shared<detail::inbox>()),
+      wake_(std::make_unique<wake_handler>(*this)),
+      timers_(now_ns()) {
+  skip_cancel_success_ = (ring_.raw().features & IORING_FEAT_CQE_SKIP) != 0;
+  auto& here = detail::this_thread;
+  if (here.current) return;
+  here.current = this;
+  here.ready = &ready_;
+  here.roots = &roots_;
+}
+
+reactor::~reactor() {
+  if (running_) {
+    std::fputs("mobius: a reactor was destroyed from inside its own run\n", stderr);
+    std::abort();
+  }
+  shut_down();
+  auto& here = detail::this_thread;
+  if (here.current == this) {
+    here.current = nullptr;
+    here.ready = nullptr;
+    here.roots = nullptr;
+  }
+}
+
+reactor& reactor::current() {
+  if (reactor* r = detail::this_thread.current) return *r;
+  throw std::logic_error(
+      "this thread has no reactor: make a mobius::reactor first, or call this from inside mobius::run");
+}
+
+// --- running -----------------------------------------------------------------------------------
+
+void reactor::run() {
+  {
+    const running_scope scope(*this);
+    loop(until::idle);
+  }
+  finish_signal();
+}
+
+void reactor::run_forever() {
+  {
+    const running_scope scope(*this);
+    loop(until::stopped);
+  }
+  finish_signal();
+}
+
+void reactor::run_main(detail::detached& main, bool& done, detail::context& ctx) {
+  try {
+    const running_scope scope(*this);
+    main_ = &ctx;
+    ready_.push(&main.start_node());
+    loop(until::done, &done);
+    // Stopped, or waiting for ever: the task is cancelled, and gets the time it needs to end.
+    const bool stopped = std::exchange(stop_asked_, false);
+    const std::string where = done ? std::string() : to_string(ctx.where());
+    if (!done) {
+      ctx.cancel();
+      loop(until::done, &done);
+      if (!done) main.destroy();
+    }
+    main_ = nullptr;
+    if (!where.empty() && (!done || !stopped)) {
+      throw deadlock("run: the task waits, at " + where +
+                     ", for what nothing can bring about: no timer, operation or call is left");
+    }
+  } catch (...) {
+    main_ = nullptr;
+    finish_signal();
+    throw;
+  }
+  finish_signal();
+}
+
+void reactor::loop(until end, const bool* done) {
+  ready_.splice(at_start_);
+  while (true) {
+    run_ready();
+    if ((done && *done) || stop_asked_) return;
+    inbox_->take(ready_);
+    if (timers_.size() != 0) timers_.advance(now_ns());
+    const bool idle = ready_.empty() && later_.empty();
+    if (idle && nothing_left()) {
+      if (end == until::idle) return;
+      // Under the real clock another thread may still post what it waits for.
+      if (end == until::done && options_.clock) return;
+    }
+    turn(idle);
+  }
+}
+
+// One bounded pass over what is ready; what it makes ready in turn is run in it too.
+void reactor::run_ready() noexcept {
+  ready_.splice(later_);
+  for (unsigned i = 0; i < ready_budget && !ready_.empty(); ++i) {
+    detail::node* n = ready_.pop();
+    n->run(n);
+  }
+}
+
+void reactor::turn(bool may_wait) {
+  ++turns_;
+  const bool kernel_asks = ring_.unsubmitted() != 0 || ring_.has_deferred();
+  if (!may_wait && !kernel_asks && ++turns_without_enter_ < turns_between_enters) {
+    now_valid_ = false;
+    return;
+  }
+  turns_without_enter_ = 0;
+  wait_for_completions(may_wait);
+}
+
+void reactor::wait_for_completions(bool may_wait) {
+  if (!wake_->armed) arm_wake();
+  std::optional<std::chrono::nanoseconds> timeout;
+  unsigned wait = 0;
+  if (may_wait && inbox_->prepare_sleep()) {
+    wait = 1;
+    if (const auto next = timers_.next_deadline()) {
+      now_valid_ = false;
+      if (!options_.clock) {
+        timeout = std::chrono::nanoseconds(std::max<std::int64_t>(*next - now_ns(), 0));
+      } else if (*next <= now_ns() || ring_.unsubmitted() != 0) {
+        wait = 0;  // what the submissions bring comes first
+      } else if (quiet() && options_.clock->jumps) {
+        options_.clock->now_ = clock::time_point(std::chrono::nanoseconds(*next));
+        wait = 0;
+      }
+      if (timeout && timeout->count() == 0) wait = 0;
+    }
+  }
+  const int error = ring_.enter(wait, wait != 0 ? timeout : std::nullopt);
+  inbox_->awake();
+  now_valid_ = false;
+  if (error < 0) handle_enter_error(-error);
+  reap();
+  // A DEFER_TASKRUN ring hands out some 20 completions an enter; take what is there before
+  // running anything, so that its submissions share one enter.
+  for (unsigned i = 0; i < 16 && ring_.has_deferred(); ++i) {
+    if (const int again = ring_.enter(0, std::nullopt); again < 0) handle_enter_error(-again);
+    reap();
+  }
+  if (std::exchange(wake_->fired, false)) on_wake();
+}
+
+void reactor::handle_enter_error(int error) {
+  switch (error) {
+    case ETIME:
+    case EINTR:
+      return;
+    case EAGAIN:
+    case EBUSY:
+      // The kernel is short of memory, or completions are backed up: what was prepared goes with
+      // the next enter.
+      if (in_flight_ == 0) std::this_thread::yield();
+      return;
+    case EBADR:
+      std::fputs(
+          "mobius: the kernel has dropped io_uring completions for lack of memory; the state is lost\n",
+          stderr);
+      std::abort();
+    case EEXIST:
+      throw std::logic_error(
+          "reactor: this ring belongs to another thread; run a reactor, and destroy it with operations in "
+          "flight, "
+          "in the thread that ran it first");
+    default:
+      throw std::system_error(error, std::generic_category(), detail::ring_refusal(error, 0));
+  }
+}
+
+void reactor::reap() noexcept {
+  detail::completion batch[completion_batch];
+  while (const unsigned count = ring_.reap(batch, completion_batch)) {
+    for (unsigned i = 0; i < count; ++i) dispatch(batch[i]);
+    if (count < completion_batch) return;
+  }
+}
+
+void reactor::dispatch(const detail::completion& c) noexcept {
+  const auto kind = static_cast<detail::tag>(c.user_data & detail::tag_mask);
+  if (kind == detail::tag::ignore) return;
+  const bool last = !(c.flags & IORING_CQE_F_MORE);
+  if (last) --in_flight_;
+  if (kind == detail::tag::op) {
+    --holds_;
+    reinterpret_cast<detail::op*>(c.user_data)->complete(c.result);
+    return;
+  }
+  auto* handler = reinterpret_cast<detail::completion_handler*>(c.user_data & ~detail::tag_mask);
+  if (last && handler->idle) --idle_in_flight_;
+  handler->on(handler, c.result, c.flags);
+}
+
+bool reactor::nothing_left() const noexcept { return holds_ == 0 && timers_.size() == 0; }
+
+// Nothing can happen before the next timer, as far as a virtual clock is concerned.
+bool reactor::quiet() const noexcept {
+  return in_flight_ == idle_in_flight_ && external_ == 0;
+}
+
+void reactor::read_clock() noexcept {
+  const auto time = options_.clock ? options_.clock->now() : clock::now();
+  now_ = std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+  now_valid_ = running_;
+}
+
+std::int64_t reactor::deadline_after(std::chrono::nanoseconds after) noexcept {
+  const std::int64_t from = now_ns();
+  if (after.count() <= 0) return from;
+  const std::int64_t room = std::numeric_limits<std::int64_t>::max() - from;
+  return from + std::min<std::int64_t>(after.count(), room);
+}
+
+reactor_stats reactor::stats() const noexcept {
+  const auto& c = ring_.counters();
+  return {turns_, c.enters, c.submissions, c.completions};
+}
+
+std::string reactor::describe() const {
+  char text[96];
+  auto& raw = const_cast<detail::ring&>(ring_).raw();
+  std::snprintf(text, sizeof text, "io_uring, flags 0x%x, %u/%u entries", ring_.flags(), raw.sq.ring_entries,
+                raw.cq.ring_entries);
+  return text;
+}
+
+// --- operations --------------------------------------------------------------------------------
+
+void reactor::prepare(const detail::request& r, std::uint64_t user_data) {
+  while (!ring_.prepare(r, user_data)) {
+    // The queue is full. This flush marks completions ready but runs nobody's code.
+    ring_.enable();
+    if (const int error = ring_.enter(0, std::nullopt); error < 0) handle_enter_error(-error);
+    reap();
+  }
+}
+
+void reactor::start(detail::op& o, const detail::request& r) {
+  prepare(r, reinterpret_cast<std::uint64_t>(&o));
+  ++in_flight_;
+  ++holds_;
+}
+
+void reactor::start(detail::completion_handler& h, const detail::request& r, bool idle) {
+  h.idle = idle;
+  prepare(r, detail::user_data_of(h));
+  ++in_flight_;
+  if (idle) ++idle_in_flight_;
+}
+
+void reactor::cancel(std::uint64_t user_data) {
+  detail::request r{.opcode = IORING_OP_ASYNC_CANCEL, .address = user_data};
+  if (skip_cancel_success_) r.entry_flags = IOSQE_CQE_SKIP_SUCCESS;
+  prepare(r, static_cast<std::uint64_t>(detail::tag::ignore));
+}
+
+// --- waking and signals ------------------------------------------------------------------------
+
+// A multishot poll on an eventfd that is never read: each write gives one completion.
+void reactor::arm_wake() {
+  wake_->armed = true;
+  start(*wake_,
+        {.opcode = IORING_OP_POLL_ADD,
+         .fd = inbox_->event_fd(),
+         .length = IORING_POLL_ADD_MULTI,
+         .op_flags = POLLIN},
+        true);
+}
+
+void reactor::on_wake() noexcept {
+  if (!signals_) return;
+  const int number = signals_->take();
+  if (number == 0) return;
+  caught_signal_ = number;
+  if (main_) {
+    main_->cancel();
+  } else {
+    stop();
+  }
+}
+
+// The process ends by the signal that ended the run, after everything has been cleaned up.
+void reactor::finish_signal() {
+  const int number = std::exchange(caught_signal_, 0);
+  if (number == 0) return;
+  shut_down();
+  std::fflush(nullptr);
+  std::raise(number);
+}
+
+// --- the end -----------------------------------------------------------------------------------
+
+void reactor::shut_down() noexcept {
+  if (shutting_down_) return;
+  shutting_down_ = true;
+  const detail::thread_state before = detail::this_thread;
+  auto& here = detail::this_thread;
+  here.current = this;
+  here.ready = &ready_;
+  here.roots = &roots_;
+
+  drop_delayed_calls();
+  for (auto entry = services_.rbegin(); entry != services_.rend(); ++entry) entry->stop(entry->object);
+  if (wake_->armed) cancel(detail::user_data_of(*wake_));
+  wake_->armed = true;  // it is not armed again
+
+  detail::list_link stopping;
+  try {
+    const auto begin = clock::now();
+    bool reported = false;
+    running_ = true;
+    ring_.enable();
+    while (true) {
+      while (!roots_.alone()) {
+        auto* chain = static_cast<detail::root*>(roots_.next());
+        chain->unlink();
+        chain->link_before(stopping);
+        chain->ctx.cancel();  // may end other chains, too, and start new ones
+      }
+      run_ready();
+      inbox_->take(ready_);
+      if (!ready_.empty() || !later_.empty() || !roots_.alone()) {
+        if (ring_.unsubmitted() != 0) wait_for_completions(false);
+        continue;
+      }
+      drop_delayed_calls();
+      const bool nothing_runs = in_flight_ == 0 && holds_ == 0;
+      if (nothing_runs && stopping.alone()) break;
+      const bool stuck = clock::now() - begin > stuck_after;
+      if (stuck && !std::exchange(reported, true)) report_stuck(stopping);
+      if (stuck && nothing_runs) break;
+      if (timers_.size() != 0) timers_.advance(now_ns());
+      const bool sleep = inbox_->prepare_sleep() && ready_.empty();
+      const int error = ring_.enter(sleep ? 1 : 0, std::chrono::milliseconds(100));
+      inbox_->awake();
+      now_valid_ = false;
+      if (error < 0) handle_enter_error(-error);
+      reap();
+    }
+  } catch (...) {
+    report_unhandled(failure(), "the shutdown of a reactor");
+    if (in_flight_ != 0) std::abort();  // the kernel still writes to memory that would be freed
+  }
+  running_ = false;
+  while (!services_.empty()) {
+    const service_entry last = services_.back();
+    services_.pop_back();
+    last.destroy(last.object);
+  }
+  inbox_->close(ready_);
+  run_ready();
+  here.current = before.current;
+  here.ready = before.ready;
+  here.roots = before.roots;
+}
+
+void reactor::drop_delayed_calls() noexcept {
+  while (!delayed_calls_.alone()) static_cast<detail::delayed_block*>(delayed_calls_.next())->cancel();
+}
+
+void reactor::report_stuck(const detail::list_link& chains) noexcept {
+  std::string text = "the reactor cannot end: " + std::to_string(in_flight_) + " operations in flight";
+  for (const detail::list_link* link = chains.next(); link != &chains; link = link->next()) {
+    const detail::context& ctx = static_cast<const detail::root*>(link)->ctx;
+    text += std::string("; a task waits in ") + (ctx.waiting() ? ctx.waiting()->type->name : "nothing") +
+            " at " + to_string(ctx.where());
+  }
+  report_unhandled(make_failure<std::runtime_error>(text), "the shutdown of a reactor");
+}
+
+// --- delayed calls -----------------------------------------------------------------------------
+
+namespace detail {
+
+void delayed_block::fire_timer(timer* t) noexcept {
+  auto* self = static_cast<delayed_block*>(t);
+  self->due_ = true;
+  if (!std::exchange(self->queued_, true)) this_thread.ready->push(self);
+}
+
+void delayed_block::run_node(node* n) noexcept {
+  auto* self = static_cast<delayed_block*>(n);
+  self->queued_ = false;
+  if (std::exchange(self->due_, false)) {
+    self->finish(true);
+  } else if (!self->armed()) {
+    self->release();  // cancelled while it was queued
+  }
+}
+
+// The function goes before the reference does; a node still queued keeps the block.
+void delayed_block::finish(bool call) noexcept {
+  unlink();
+  end_(this, call);
+  if (!queued_) release();
+}
+
+bool delayed_block::cancel() noexcept {
+  if (!active()) return false;
+  owner_->timers().cancel(*this);
+  due_ = false;
+  finish(false);
+  return true;
+}
+
+bool delayed_block::reset(std::int64_t at) noexcept {
+  if (!active()) return false;
+  owner_->timers().cancel(*this);
+  due_ = false;
+  schedule(at);
+  return true;
+}
+
+void delayed_block::schedule(std::int64_t at) noexcept {
+  due_at_ = at;
+  owner_->timers().add(*this, at);
+}
+
+const leaf_type sleep_awaiter::kind{"sleep", &sleep_awaiter::cancel};
+
+void sleep_awaiter::fire_sleep(timer* t) noexcept {
+  auto* self = static_cast<sleep_awaiter*>(t);
+  self->state_ = state::done;
+  self->wake();
+}
+
+bool sleep_awaiter::cancel(leaf* l) noexcept {
+  auto* self = static_cast<sleep_awaiter*>(l);
+  if (self->state_ != state::waiting) return false;
+  self->reactor_->timers().cancel(*self);
+  self->stop();
+  self->wake();
+  return true;
+}
+
+const leaf_type yield_awaiter::kind{"yield", &yield_awaiter::cancel};
+
+// It stands in the queue already, and only has to know what to say when its turn comes.
+bool yield_awaiter::cancel(leaf* l) noexcept {
+  auto* self = static_cast<yield_awaiter*>(l);
+  if (self->state_ != state::waiting) return false;
+  self->stop();
+  return true;
+}
+
+bool op::cancel(leaf* l) noexcept {
+  auto* self = static_cast<op*>(l);
+  if (self->state_ != state::waiting) return false;
+  if (!std::exchange(self->cancel_asked_, true))
+    this_thread.current->cancel(reinterpret_cast<std::uint64_t>(self));
+  return true;
+}
+
+void op::destroyed_in_flight(const char* name) noexcept {
+  std::fprintf(
+      stderr,
+      "mobius: a coroutine was destroyed while its %s was in flight; the kernel may still write to its "
+      "frame. Cancel it and wait for its end instead.\n",
+      name);
+  std::abort();
+}
+
+}  // namespace detail
+
+bool delayed_call::reset(std::chrono::nanoseconds after) noexcept {
+  return block_ && block_->reset(block_->owner().deadline_after(after));
+}
+
+bool delayed_call::delay(std::chrono::nanoseconds more) noexcept {
+  return active() && block_->reset(block_->due_at() + more.count());
+}
+
+reactor::clock::time_point delayed_call::time() const noexcept {
+  return reactor::clock::time_point(std::chrono::nanoseconds(block_ ? block_->due_at() : 0));
+}
+
+}  // namespace mobius
