@@ -1,5 +1,5 @@
 """Where a co_await must not stand, because g++ 12 compiles it wrong without a word. A line whose
-comment names the bug ("GCC PR...") is wrong, or known to be right, on purpose."""
+comment names the bug ("GCC PR...", "GCC testsuite: ...") is wrong, or known to be right, on purpose."""
 
 import re
 
@@ -10,7 +10,7 @@ _LAMBDA = re.compile(r'\[(?!\[)([^\[\]]*)\](?=\s*(?:[({<]|mutable\b|noexcept\b|-
 
 def check(code):
     """Yields (line, message) for every await that must be written differently."""
-    excused = {line for line, text in code.comments if 'GCC PR' in text}
+    excused = {line for line, text in code.comments if re.search(r'GCC (?:PR|testsuite)', text)}
     seen = set()
     for match in re.finditer(r'(?<!operator )\bco_await\b', code.text):
         begin, end = code.statement(match.start())

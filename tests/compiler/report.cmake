@@ -1,0 +1,10 @@
+# Compiles one file and tells what came of it; an error is a failure only if MUST_WORK.
+execute_process(COMMAND ${COMPILE} RESULT_VARIABLE result ERROR_VARIABLE errors)
+string(REGEX MATCH "(internal compiler )?error: [^\n]*" error "${errors}")
+if(result EQUAL 0)
+  message(STATUS "works here")
+elseif(MUST_WORK)
+  message(FATAL_ERROR "${errors}")
+else()
+  message(STATUS "broken: ${error}")
+endif()
