@@ -6,8 +6,8 @@
 mobius::task<std::optional<std::string>> text() { co_return "text"; }
 
 mobius::task<std::optional<std::string>> subject() {
-  std::string s = ({  // GCC PR115851
-    auto r = co_await text();
+  std::string s = ({
+    auto r = co_await text();  // GCC PR115851
     if (!r) co_return std::nullopt;
     std::move(*r);
   });
