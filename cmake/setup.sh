@@ -13,7 +13,7 @@ mobius_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build_packages=(g++ cmake ninja-build ccache liburing-dev node-llhttp)
 test_packages=(catch2 python3 curl pkg-config)
 clang_packages=(clang-19 libclang-rt-19-dev)
-lint_packages=(python3 clang-format-14 clang-19 clang-tidy-19)
+lint_packages=(git python3 clang-format-14 clang-19 clang-tidy-19)
 
 say() { printf '%s\n' "$*"; }
 die() {
@@ -26,7 +26,7 @@ die() {
 # Some come without a Debian package as well (a newer cmake from elsewhere, say).
 have_package() {
   case $1 in
-    g++ | cmake | ccache | curl | python3 | pkg-config | clang-19 | clang-format-14) command -v "$1" >/dev/null && return ;;
+    g++ | cmake | ccache | curl | git | python3 | pkg-config | clang-19 | clang-format-14) command -v "$1" >/dev/null && return ;;
     ninja-build) command -v ninja >/dev/null && return ;;
     clang-tidy-19) command -v clang-tidy-19 >/dev/null && return ;;
   esac

@@ -10,7 +10,7 @@ need_packages "${build_packages[@]}" "${test_packages[@]}" "${lint_packages[@]}"
 check_tools
 use_ccache
 
-own_sources() { git -C "$mobius_top" ls-files -z -- '*.hpp' '*.cpp'; }
+own_sources() { git -c safe.directory="*" -C "$mobius_top" ls-files -z -- '*.hpp' '*.cpp'; }
 
 lint_of_the_lint() { python3 "$here/lint_test.py"; }
 
@@ -25,7 +25,7 @@ headers_alone() {
 
 clang_tidy() {
   configure clang MOBIUS_TESTS=ON MOBIUS_EXAMPLES=ON
-  git -C "$mobius_top" ls-files -z -- 'runtime/*.cpp' 'deferred/*.cpp' 'net/*.cpp' |
+  git -c safe.directory="*" -C "$mobius_top" ls-files -z -- 'runtime/*.cpp' 'deferred/*.cpp' 'net/*.cpp' |
     (cd "$mobius_top" && xargs -0 -r -n 1 -P "${MOBIUS_JOBS:-$(nproc)}" clang-tidy-19 -p build/clang --quiet) 2>&1 |
     sed '/^[0-9]* warnings\{0,1\} generated\.$/d'
 }
