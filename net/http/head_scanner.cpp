@@ -14,6 +14,9 @@ namespace {
 // The longest method that is worth an answer of its own; a first word beyond it is no method.
 constexpr std::size_t longest_method = 32;
 
+// Folding, or a field without a name.
+bool is_bad_start(char c) { return c == ' ' || c == '\t' || c == ':'; }
+
 bool is_low(char c) { return static_cast<unsigned char>(c) <= '\r'; }
 
 // The first byte up to and including '\r' in value, or `end`. That covers what ends a line and
@@ -44,36 +47,34 @@ void head_scanner::reset() noexcept {
 }
 
 progress head_scanner::scan(std::string_view buffer) noexcept {
+  const char* const data = buffer.data();
   const std::size_t end = std::min(buffer.size(), limits_.head);
-  while (offset_ < end) {
-    const char c = buffer[offset_];
-    if (after_cr_) {
-      if (c != '\n') return reject(400, "a carriage return is not followed by a line feed");
-      const auto state = end_line();
-      if (state != progress::need_more) return state;
-      continue;
-    }
-    if (offset_ == line_) {
-      if (c == ' ' || c == '\t') return reject(400, "a line begins with a blank");
-      if (c == ':') return reject(400, "a header field has no name");
-    }
-    offset_ =
-        static_cast<std::size_t>(find_low(buffer.data() + offset_, buffer.data() + end) - buffer.data());
-    if (offset_ == end) break;
-    const char low = buffer[offset_++];
-    if (low == '\r')
+  std::size_t at = offset_;
+  while (at < end) {
+    if (!after_cr_) {
+      const char first = data[at];
+      if (at == line_ && is_bad_start(first)) return reject_start(first);
+      at = static_cast<std::size_t>(find_low(data + at, data + end) - data);
+      if (at == end) break;
+      const char low = data[at++];
+      if (low == '\t') continue;
+      if (low == '\n') return reject(400, "a line feed is not preceded by a carriage return");
+      if (low != '\r') return reject(400, "a line has a control byte in it");
       after_cr_ = true;
-    else if (low == '\n')
-      return reject(400, "a line feed is not preceded by a carriage return");
-    else if (low != '\t')
-      return reject(400, "a line has a control byte in it");
+      if (at == end) break;
+    }
+    if (data[at] != '\n') return reject(400, "a carriage return is not followed by a line feed");
+    offset_ = ++at;
+    const auto state = end_line();
+    if (state != progress::need_more) return state;
   }
+  offset_ = at;
   return reject_over_limit(buffer);
 }
 
 progress head_scanner::end_line() noexcept {
-  const std::size_t size = offset_ - 1 - line_;
-  line_ = ++offset_;
+  const std::size_t size = offset_ - 2 - line_;
+  line_ = offset_;
   after_cr_ = false;
   const bool starts = lines_ == 0 && kind_ != kind::trailers;
   if (size == 0 && !starts) return progress::complete;
@@ -101,6 +102,10 @@ progress head_scanner::reject_over_limit(std::string_view buffer) noexcept {
   }
   if (buffer.size() >= limits_.head && offset_ >= limits_.head) return reject(431, "the head is too large");
   return progress::need_more;
+}
+
+progress head_scanner::reject_start(char first) noexcept {
+  return reject(400, first == ':' ? "a header field has no name" : "a line begins with a blank");
 }
 
 progress head_scanner::reject(int status, std::string_view reason) noexcept {

@@ -54,6 +54,7 @@ class head_scanner {
 
  private:
   progress end_line() noexcept;
+  progress reject_start(char first) noexcept;
   progress reject(int status, std::string_view reason) noexcept;
   progress reject_over_limit(std::string_view buffer) noexcept;
 

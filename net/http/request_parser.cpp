@@ -96,8 +96,9 @@ struct request_parser::framing_fields {
 };
 
 rejection request_parser::find_framing_fields(const header_views& list, framing_fields& found) noexcept {
-  for (const auto [name, value] : list) {
-    switch (classify(name)) {
+  for (std::size_t i = 0; i < list.count_; ++i) {
+    const auto value = list.view(list.entries_[i].value);
+    switch (classify(list.view(list.entries_[i].name))) {
       case known::other:
         break;
       case known::connection:
@@ -205,14 +206,13 @@ rejection request_parser::read_target(std::string_view target, request_head& hea
 rejection request_parser::read_path(std::string_view text, request_head& head) noexcept {
   const char* base = head.headers_.base_;
   std::size_t size = 0;
-  while (size < text.size() && (detail::is_class(text[size], detail::class_path) || text[size] == '%'))
-    ++size;
+  while (size < text.size() && detail::is_class(text[size], detail::class_path)) ++size;
   head.path_ = piece_of(text.substr(0, size), base);
   if (size < text.size()) {
     if (text[size] != '?') return {400, "the path has a character that must be percent-encoded"};
     const auto query = text.substr(size + 1);
     for (char c : query)
-      if (!detail::is_class(c, detail::class_query) && c != '%')
+      if (!detail::is_class(c, detail::class_query))
         return {400, "the query has a character that must be percent-encoded"};
     head.query_ = piece_of(query, base);
   }
@@ -235,6 +235,7 @@ rejection request_parser::read_fields(std::string_view buffer, request_head& hea
     };
     out.on_header_value = [](llhttp_t* parser, const char* at, std::size_t size) {
       auto& list = static_cast<collector*>(parser->data)->list;
+      while (size != 0 && (at[size - 1] == ' ' || at[size - 1] == '\t')) --size;
       list.entries_[list.count_ - 1].value = piece_of({at, size}, list.base_);
       return 0;
     };
@@ -254,11 +255,6 @@ rejection request_parser::read_fields(std::string_view buffer, request_head& hea
   const auto result =
       llhttp_execute(&parser, buffer.data() + scanner_.start(), scanner_.size() - scanner_.start());
   if (result != HPE_OK || !collected.whole) return {400, "the head is malformed"};
-  for (std::size_t i = 0; i < head.headers_.count_; ++i) {
-    auto& [name, value] = head.headers_.entries_[i];
-    const auto is_blank = [&](char c) { return c == ' ' || c == '\t'; };
-    while (value.size != 0 && is_blank(buffer[value.offset + value.size - 1])) --value.size;
-  }
   return {};
 }
 

@@ -28,16 +28,19 @@ bool ends_in_number(std::string_view host) {
   return all_class(label, class_digit);
 }
 
+// Whether each part between the dots has 1 to 63 characters; one dot may end the name.
 bool labels_are_sane(std::string_view host) {
-  if (host.back() == '.') host.remove_suffix(1);
-  if (host.empty() || host.size() > 253) return false;
-  for (;;) {
-    const auto dot = host.find('.');
-    const auto label = host.substr(0, dot);
-    if (label.empty() || label.size() > 63) return false;
-    if (dot == std::string_view::npos) return true;
-    host.remove_prefix(dot + 1);
+  if (host.size() > 253 || host == ".") return false;
+  std::size_t label = 0;
+  for (std::size_t i = 0; i < host.size(); ++i) {
+    if (host[i] != '.') {
+      if (++label > 63) return false;
+    } else {
+      if (label == 0) return false;
+      label = 0;
+    }
   }
+  return true;
 }
 
 bool is_port(std::string_view text) {
@@ -60,8 +63,12 @@ bool is_host(std::string_view text, std::string_view& why) {
     if (is_ip_literal(text.substr(1, text.size() - 2), AF_INET6)) return true;
     return why = "what stands in [] is not an IPv6 address", false;
   }
-  if (!all_class(text, class_host)) return why = "the host has a character that no host name has", false;
-  if (ends_in_number(text)) {
+  bool digits = false;
+  for (char c : text) {
+    if (!is_class(c, class_host)) return why = "the host has a character that no host name has", false;
+    digits = digits || is_class(c, class_digit);
+  }
+  if (digits && ends_in_number(text)) {
     if (is_ip_literal(text, AF_INET)) return true;
     return why = "an IPv4 address is written as four decimal numbers with dots", false;
   }
@@ -70,8 +77,7 @@ bool is_host(std::string_view text, std::string_view& why) {
 }
 
 bool is_authority(std::string_view text) {
-  const auto bracket = text.rfind(']');
-  const auto colon = text.find(':', bracket == std::string_view::npos ? 0 : bracket);
+  const auto colon = text.find(':', text.starts_with('[') ? text.find(']') : 0);
   std::string_view why;
   if (!is_host(text.substr(0, colon), why)) return false;
   return colon == std::string_view::npos || is_port(text.substr(colon + 1));
@@ -100,9 +106,8 @@ bool parse_decimal(std::string_view text, std::uint64_t& value) {
   std::uint64_t sum = 0;
   for (char c : text) {
     if (!is_digit(static_cast<unsigned char>(c))) return false;
-    const auto digit = static_cast<std::uint64_t>(c - '0');
-    if (sum > (UINT64_MAX - digit) / 10) return false;
-    sum = sum * 10 + digit;
+    if (__builtin_mul_overflow(sum, 10, &sum)) return false;
+    if (__builtin_add_overflow(sum, static_cast<std::uint64_t>(c - '0'), &sum)) return false;
   }
   value = sum;
   return true;

@@ -12,10 +12,10 @@ namespace mobius::http::detail {
 enum char_class : std::uint8_t {
   class_token = 1,   // RFC 9110 5.6.2 tchar
   class_value = 2,   // RFC 9110 5.5 field-vchar, space and tab
-  class_path = 4,    // RFC 3986 pchar and '/', without '%'
+  class_path = 4,    // RFC 3986 pchar and '/'
   class_query = 8,   // the same and '?', and what browsers send raw in a query
   class_host = 16,   // what a registered name is made of here: letters, digits, '-', '.', '_'
-  class_uri = 32,    // RFC 3986 pchar, '/' and '?', without '%'
+  class_uri = 32,    // RFC 3986 pchar, '/' and '?'
   class_digit = 64,  // 0-9
 };
 
@@ -35,7 +35,7 @@ constexpr std::array<std::uint8_t, 256> make_classes() {
     if ((c >= 0x20 && c != 0x7f) || c == '\t') table[c] |= class_value;
   }
   mark("!#$%&'*+-.^_`|~", class_token);
-  mark("-._~!$&'()*+,;=:@/", class_path | class_query | class_uri);
+  mark("-._~!$&'()*+,;=:@/%", class_path | class_query | class_uri);
   mark("?", class_query | class_uri);
   mark("\\^`{|}", class_query);
   mark("-._", class_host);

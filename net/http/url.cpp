@@ -43,7 +43,7 @@ std::uint16_t parse_port(std::string_view text, std::string_view port, std::uint
 
 void check_target(std::string_view text, std::string_view target) {
   for (char c : target)
-    if (c != '%' && !detail::is_class(c, class_uri))
+    if (!detail::is_class(c, class_uri))
       throw invalid_url(text, std::string("the character '") + c + "' must be percent-encoded");
   if (!detail::percents_are_whole(target))
     throw invalid_url(text, "a '%' is not followed by two hexadecimal digits");
@@ -125,10 +125,8 @@ url parse_url(std::string_view text) {
     throw invalid_url(text,
                       "user names and passwords do not belong into a URL (send an Authorization header)");
 
-  const auto bracket = authority.rfind(']');
-  const auto colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
-  const bool open = authority.starts_with('[') && bracket == std::string_view::npos;
-  auto host = open ? authority : authority.substr(0, colon);
+  const auto colon = authority.find(':', authority.starts_with('[') ? authority.find(']') : 0);
+  auto host = authority.substr(0, colon);
   std::string_view why;
   if (!detail::is_host(host, why)) throw invalid_url(text, why);
   const auto port = colon == std::string_view::npos ? std::string_view() : authority.substr(colon + 1);

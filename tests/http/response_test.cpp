@@ -27,7 +27,7 @@ struct row {
 // where the connection may be used again, and how it ended otherwise.
 class client {
  public:
-  explicit client(method asked) : asked_(asked) { parser_.begin(asked); }
+  explicit client(method asked) { parser_.begin(asked); }
 
   void receive(std::string_view bytes) {
     buffer_ += bytes;
@@ -90,7 +90,6 @@ class client {
     closed_ = true;
   }
 
-  method asked_;
   mobius::http::response_parser parser_{"GET http://a/"};
   mobius::http::body_decoder decoder_;
   std::string buffer_;
