@@ -3,7 +3,7 @@
 # The build tree offers <mobius/runtime/task.hpp> through links to the sources, and the
 # umbrellas <mobius/runtime.hpp> as one-line headers, in the layout that the install has.
 set(MOBIUS_INCLUDE_TREE "${CMAKE_CURRENT_BINARY_DIR}/include")
-set(MOBIUS_UMBRELLAS runtime/runtime deferred/deferred net/net net/http/http)
+set(MOBIUS_UMBRELLAS runtime/runtime runtime/testing/testing deferred/deferred net/net net/http/http)
 
 function(mobius_include_tree)
   set(tree "${MOBIUS_INCLUDE_TREE}/mobius")

@@ -42,7 +42,8 @@ class borrowed_awaiter {
   explicit borrowed_awaiter(A& a) noexcept : awaiter_(a) {}
   bool await_ready() { return awaiter_.await_ready(); }
   template <class Promise>
-  auto await_suspend(std::coroutine_handle<Promise> h, std::source_location where = std::source_location::current()) {
+  auto await_suspend(std::coroutine_handle<Promise> h,
+                     std::source_location where = std::source_location::current()) {
     if constexpr (requires { awaiter_.suspend(h, context_of(h), where); }) {
       return awaiter_.suspend(h, context_of(h), where);
     } else {

@@ -30,7 +30,6 @@ waiter::gate waiter::stop_on_arrival() noexcept {
   stop();
   if (ctx_->mark_ == cancel_mark::once) ctx_->mark_ = cancel_mark::none;
   if (!again || !this_thread.ready) return gate::stopped;
-  ctx_->leaf_ = this;
   wake();
   return gate::queued;
 }

@@ -139,6 +139,28 @@ class context {
     if (leaf_ && !leaf_->type->cancel(leaf_) && mark_ == cancel_mark::none) mark_ = cancel_mark::once;
   }
 
+  /// Notes what the chain waits for, and where.
+  void enter(leaf& l, const std::source_location& where) noexcept {
+    leaf_ = &l;
+    where_ = where;
+  }
+  /// The chain goes on.
+  void leave() noexcept { leaf_ = nullptr; }
+
+  /// Begins to stand for `outer` inside a `timeout` or its like: takes what is asked of it.
+  void adopt(context& outer) noexcept {
+    mark_ = outer.mark_;
+    deliveries_ = outer.deliveries_;
+    if (outer.mark_ == cancel_mark::once) outer.mark_ = cancel_mark::none;
+  }
+  /// Passes on a cancel that `outer` was asked for.
+  void forward_cancel(const context& outer) noexcept { outer.stopping() ? cancel() : cancel_once(); }
+  /// Ends standing for `outer`.
+  void give_back(context& outer) noexcept {
+    outer.deliveries_ = deliveries_;
+    if (mark_ == cancel_mark::once && outer.mark_ == cancel_mark::none) outer.mark_ = mark_;
+  }
+
   /// True if the chain was cancelled for good.
   bool stopping() const noexcept { return mark_ == cancel_mark::level; }
   /// What is asked of the chain and not yet delivered.
@@ -214,10 +236,9 @@ class waiter : public node, public leaf {
     handle_ = h;
     ctx_ = ctx;
     if (ctx) {
-      ctx->where_ = where;
+      ctx->enter(*this, where);
       if (ctx->mark_ != cancel_mark::none) [[unlikely]]
         return stop_on_arrival();
-      ctx->leaf_ = this;
     }
     state_ = state::waiting;
     return gate::open;
@@ -225,7 +246,7 @@ class waiter : public node, public leaf {
 
   /// Leaves the context; what await_resume begins with.
   void leave() noexcept {
-    if (ctx_) ctx_->leaf_ = nullptr;
+    if (ctx_) ctx_->leave();
   }
 
   /// Notes that a cancel won; what `wake` follows.

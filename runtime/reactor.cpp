@@ -283,9 +283,7 @@ void reactor::dispatch(const detail::completion& c) noexcept {
 bool reactor::nothing_left() const noexcept { return holds_ == 0 && timers_.size() == 0; }
 
 // Nothing can happen before the next timer, as far as a virtual clock is concerned.
-bool reactor::quiet() const noexcept {
-  return in_flight_ == idle_in_flight_ && external_ == 0;
-}
+bool reactor::quiet() const noexcept { return in_flight_ == idle_in_flight_ && external_ == 0; }
 
 void reactor::read_clock() noexcept {
   const auto time = options_.clock ? options_.clock->now() : clock::now();

@@ -7,9 +7,12 @@ namespace mobius {
 
 namespace detail {
 
+/// Where a function given by another thread comes from: not from a pool, which is its thread's.
+struct unpooled {};
+
 /// A function on its way to the ready queue.
-template <class F, class... Args>
-class queued_function final : public node, public pooled {
+template <class Memory, class F, class... Args>
+class queued_function final : public node, public Memory {
  public:
   template <class G, class... Rest>
   explicit queued_function(const char* where, G&& f, Rest&&... args)
@@ -29,10 +32,10 @@ class queued_function final : public node, public pooled {
   std::tuple<Args...> args_;
 };
 
-template <class F, class... Args>
-node* make_queued(const char* where, F&& f, Args&&... args) {
+template <class Memory, class F, class... Args>
+auto* make_queued(const char* where, F&& f, Args&&... args) {
   check_callback<std::decay_t<F>, std::decay_t<Args>...>();
-  using function = queued_function<std::decay_t<F>, std::decay_t<Args>...>;
+  using function = queued_function<Memory, std::decay_t<F>, std::decay_t<Args>...>;
   static_assert(alignof(function) <= 16, "functions given to the reactor are stored aligned to 16 bytes");
   return new function(where, std::forward<F>(f), std::forward<Args>(args)...);
 }
@@ -67,8 +70,8 @@ await_result_t<A> reactor::run(A a) {
 
 template <class F, class... Args>
 void reactor::call_soon(F&& f, Args&&... args) {
-  later_.push(
-      detail::make_queued("a function given to call_soon", std::forward<F>(f), std::forward<Args>(args)...));
+  later_.push(detail::make_queued<detail::pooled>("a function given to call_soon", std::forward<F>(f),
+                                                  std::forward<Args>(args)...));
 }
 
 template <class F, class... Args>
@@ -88,17 +91,16 @@ void reactor::call_when_running(F&& f, Args&&... args) {
   if (running_) {
     std::invoke(std::forward<F>(f), std::forward<Args>(args)...);
   } else {
-    at_start_.push(detail::make_queued("a function given to call_when_running", std::forward<F>(f),
-                                       std::forward<Args>(args)...));
+    at_start_.push(detail::make_queued<detail::pooled>("a function given to call_when_running",
+                                                       std::forward<F>(f), std::forward<Args>(args)...));
   }
 }
 
 template <class F>
 bool reactor::post(F&& f) {
-  // Posted nodes are freed in the reactor's thread, whose pool they join.
-  detail::node* n = detail::make_queued("a function given to post", std::forward<F>(f));
+  auto* n = detail::make_queued<detail::unpooled>("a function given to post", std::forward<F>(f));
   if (inbox_->push(n)) return true;
-  delete static_cast<detail::queued_function<std::decay_t<F>>*>(n);
+  delete n;
   return false;
 }
 
