@@ -26,9 +26,9 @@ die() {
 # Some come without a Debian package as well (a newer cmake from elsewhere, say).
 have_package() {
   case $1 in
-    g++ | cmake | ccache | curl | git | python3 | pkg-config | clang-19 | clang-format-14) command -v "$1" >/dev/null && return ;;
     ninja-build) command -v ninja >/dev/null && return ;;
-    clang-tidy-19) command -v clang-tidy-19 >/dev/null && return ;;
+    g++ | cmake | ccache | curl | git | python3 | pkg-config | clang-19 | clang-tidy-19 | clang-format-14)
+      command -v "$1" >/dev/null && return ;;
   esac
   command -v dpkg-query >/dev/null &&
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -70,7 +70,8 @@ need_packages() {
     say "warning: apt-get update failed (no network, or a broken source list); trying with the lists at hand"
   as_root "${apt[@]}" install --no-install-recommends "${missing[@]}" ||
     die "apt-get could not install ${missing[*]} (its own words are above)." \
-      "mobius wants Debian 12 or newer: is '$(. /etc/os-release 2>/dev/null && echo "${PRETTY_NAME:-this system}")' one, with its main archive enabled and reachable?"
+      "This is $(. /etc/os-release 2>/dev/null && echo "${PRETTY_NAME:-an unknown system}"); mobius wants Debian 12 or newer," \
+      "with its main archive enabled and reachable."
   for package in "${missing[@]}"; do
     have_package "$package" || die "apt-get reported success, but the package $package is still missing."
   done
@@ -169,11 +170,14 @@ configure() {
   touch "$tree/.configured"
 }
 
+# What builds and tests are started through; the TSan row sets it.
+launcher=()
+
 # build <preset> [<target>...]
 build() {
   local tree=$mobius_top/build/$1
   shift
-  cmake --build "$tree" --parallel "${MOBIUS_JOBS:-$(nproc)}" ${1:+--target "$@"} ||
+  "${launcher[@]}" cmake --build "$tree" --parallel "${MOBIUS_JOBS:-$(nproc)}" ${1:+--target "$@"} ||
     die "the build in $tree failed (the compiler's own words are above)."
 }
 
@@ -184,7 +188,8 @@ build() {
 run_ctest() {
   local tree=$mobius_top/build/$1 status=0
   shift
-  ctest --test-dir "$tree" --output-on-failure --no-tests=error -j "${MOBIUS_JOBS:-2}" "$@" || status=$?
+  "${launcher[@]}" ctest --test-dir "$tree" --output-on-failure --no-tests=error -j "${MOBIUS_JOBS:-2}" "$@" ||
+    status=$?
   local log=$tree/Testing/Temporary/LastTest.log skipped
   skipped=$(awk '/^[0-9]+\/[0-9]+ Testing: / { name = $0; sub(/^[^:]*: /, "", name) }
                  /SKIPPED: / && !/Regex=/ { reason = $0; sub(/.*SKIPPED: /, "", reason); print "  " name ": " reason }' "$log" 2>/dev/null)

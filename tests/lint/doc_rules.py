@@ -8,7 +8,8 @@ _KNOWN = re.compile(r'^(?:await_ready|await_suspend|await_resume|suspend|outcome
                     r'tuple_size|tuple_element|promise_type|operator.*)$')
 _SKIPPED = re.compile(r'^(?:using\s+namespace|using\s+[\w:]+::\w+\s*;|friend\b|static_assert\b|extern\s+"|'
                       r'template\s*<\s*>|template\s+class\b|public\s*:|private\s*:|protected\s*:|#)')
-_CLASS = re.compile(r'\b(?:class|struct|union|enum(?:\s+class)?)\s+(?:\[\[[^\]]*\]\]\s*)?(?:alignas\s*\([^)]*\)\s*)?(\w+)')
+_CLASS = re.compile(r'\b(?:class|struct|union|enum(?:\s+class)?)\s+(?:\[\[[^\]]*\]\]\s*)?'
+                    r'(?:alignas\s*\([^)]*\)\s*)?(\w+)')
 
 
 def check(code):
@@ -46,12 +47,9 @@ def _scope(code, documented, begin, end, owner):
         if name != previous_name and not _KNOWN.match(name) and not any(n in documented for n in lines):
             yield line, f'{name} is public and has no /// comment'
         previous_name = name
-        kind = _CLASS.search(_without_template(head))
-        if brace is not None and kind and not re.search(r'\)\s*(?:const|noexcept)?\s*$', head) and 'enum' not in kind[0]:
-            if 'class' in kind[0].split():
-                yield from _class(code, documented, brace, name, False)
-            else:
-                yield from _class(code, documented, brace, name, True)
+        kind = _CLASS.match(_without_template(head).strip())
+        if brace is not None and kind and 'enum' not in kind[0]:
+            yield from _class(code, documented, brace, name, not kind[0].startswith('class'))
 
 
 def _class(code, documented, brace, name, public):

@@ -20,8 +20,8 @@ OUTSIDE = re.compile(r'\.\./' r'shared\b|(?<![\w.$}])/(?:work|farm)/')
 
 def sources(root):
     """Every file of the checkout that is, or is about to be, under version control."""
-    listed = subprocess.run(['git', '-c', 'safe.directory=*', '-C', str(root), 'ls-files', '-co', '--exclude-standard', '-z'],
-                            capture_output=True, text=True, check=True).stdout
+    command = ['git', '-c', 'safe.directory=*', '-C', str(root), 'ls-files', '-co', '--exclude-standard', '-z']
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return [pathlib.PurePosixPath(name) for name in sorted(set(listed.split('\0'))) if name]
 
 

@@ -68,7 +68,8 @@ class Awaits(unittest.TestCase):
     def test_wrong_ones_are_found(self):
         for name, code in WRONG.items():
             with self.subTest(name):
-                self.assertEqual(len(findings('tests/t.cpp', body(code))), 1, findings('tests/t.cpp', body(code)))
+                found = findings('tests/t.cpp', body(code))
+                self.assertEqual(len(found), 1, found)
 
     def test_right_ones_are_left_alone(self):
         for name, code in RIGHT.items():
