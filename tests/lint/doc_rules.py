@@ -9,7 +9,7 @@ _KNOWN = re.compile(r'^(?:await_ready|await_suspend|await_resume|suspend|outcome
 _SKIPPED = re.compile(r'^(?:using\s+namespace|using\s+[\w:]+::\w+\s*;|friend\b|static_assert\b|extern\s+"|'
                       r'template\s*<\s*>|template\s+class\b|public\s*:|private\s*:|protected\s*:|#)')
 _CLASS = re.compile(r'\b(?:class|struct|union|enum(?:\s+class)?)\s+(?:\[\[[^\]]*\]\]\s*)?'
-                    r'(?:alignas\s*\([^)]*\)\s*)?(\w+)')
+                    r'(?:alignas\s*\([^)]*\)\s*)?(?:\w+::)*(\w+)')
 
 
 def check(code):
@@ -99,7 +99,7 @@ def _without_template(head):
             depth += {'<': 1, '>': -1}.get(head[at], 0)
             at += 1
         head = head[at:]
-    return re.sub(r'^\s*requires\b.*\n', '', head)
+    return re.sub(r'^\s*requires\s*(?:\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|[^\n]*\n)', '', head)
 
 
 def _name(head, brace, owner):

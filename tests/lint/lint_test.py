@@ -133,9 +133,12 @@ class Documentation(unittest.TestCase):
         self.check('enum class e { one, two };', 'e')
         self.check('using t = int;', 't')
         self.check('template <class T>\nconcept c = true;', 'c')
+        self.check('template <class T>\nrequires(!is<T, int>())\nint f(T x);', 'f')
+        self.check('template <class T>\nrequires is<T>\nint f(T x);', 'f')
 
     def test_public_members_need_one_and_private_ones_do_not(self):
         self.check('/// A.\nclass a {\n public:\n  a();\n  ~a();\n  void f();\n private:\n  void g();\n};', 'f')
+        self.check('/// B.\nclass a::b {\n public:\n  b(int);\n  void f();\n};', 'f')
         self.check('/// A.\nstruct a {\n  int value;\n  void f() const { g(); }\n};', 'f')
         self.check('/// A.\nclass a {\n public:\n  /// F.\n  void f();\n\n  void g();  ///< G.\n};')
 
