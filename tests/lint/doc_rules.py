@@ -116,7 +116,7 @@ def _name(head, brace, owner):
     match = re.search(r'(~?\b[\w:]+|\boperator\s*[^\s(]+(?:\s*\(\s*\))?)\s*\(', head)
     if match:
         name = match[1]
-        if '::' in name or '::' in head[:match.start()].split()[-1:] or name.startswith('~'):
+        if '::' in name or head[:match.start()].endswith('::') or name.startswith('~'):
             return None
         if name == owner:
             return None

@@ -146,6 +146,7 @@ class Documentation(unittest.TestCase):
         self.check('class a;\nnamespace detail {\nint f();\n}')
         self.check('/// F.\nint f();\nint f(int);')
         self.check('inline int a::f() { return 1; }')
+        self.check('template <class T>\nint a<T>::f() const {\n  return 1;\n}')
         self.check('/// A.\nclass a {\n public:\n  bool await_ready() const;\n  a(const a&) = delete;\n  '
                    'a& operator=(const a&) = delete;\n};')
 
