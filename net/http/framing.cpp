@@ -18,6 +18,10 @@ transfer_coding read_transfer_encoding(std::string_view value) {
 }
 
 void connection_options::read(std::string_view value) {
+  if (value == "keep-alive") {  // what nearly every client sends
+    keep_alive = true;
+    return;
+  }
   for_each_element(value, [this](std::string_view option) {
     close = close || equals_lower(option, "close");
     keep_alive = keep_alive || equals_lower(option, "keep-alive");

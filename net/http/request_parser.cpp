@@ -39,24 +39,30 @@ enum class known : std::uint8_t {
   transfer_encoding
 };
 
-// The length decides nearly always, so that an ordinary field costs one table look-up.
+// Compares with the usual spelling first: with its size known, that is a word or two.
+bool is_named(std::string_view name, std::string_view usual, std::string_view lowered) {
+  return __builtin_memcmp(name.data(), usual.data(), usual.size()) == 0 ||
+         detail::equals_lower(name, lowered);
+}
+
+// The length decides nearly always, so that an ordinary field costs one jump.
 known classify(std::string_view name) {
-  using detail::equals_lower;
   switch (name.size()) {
     case 4:
-      return equals_lower(name, "host") ? known::host : known::other;
+      return is_named(name, "Host", "host") ? known::host : known::other;
     case 6:
-      return equals_lower(name, "expect") ? known::expect : known::other;
+      return is_named(name, "Expect", "expect") ? known::expect : known::other;
     case 10:
-      return equals_lower(name, "connection") ? known::connection : known::other;
+      return is_named(name, "Connection", "connection") ? known::connection : known::other;
     case 12:
-      return equals_lower(name, "content-type") ? known::content_type : known::other;
+      return is_named(name, "Content-Type", "content-type") ? known::content_type : known::other;
     case 13:
-      return equals_lower(name, "authorization") ? known::authorization : known::other;
+      return is_named(name, "Authorization", "authorization") ? known::authorization : known::other;
     case 14:
-      return equals_lower(name, "content-length") ? known::content_length : known::other;
+      return is_named(name, "Content-Length", "content-length") ? known::content_length : known::other;
     case 17:
-      return equals_lower(name, "transfer-encoding") ? known::transfer_encoding : known::other;
+      return is_named(name, "Transfer-Encoding", "transfer-encoding") ? known::transfer_encoding
+                                                                      : known::other;
     default:
       return known::other;
   }
