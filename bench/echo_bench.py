@@ -12,11 +12,15 @@ busy, no wake-ups to another core) or `split` (a core each: wake-ups show). In e
 once, in shuffled order. Then
   R = median over the rounds of (server's CPU per message / the floor's in that round),
   G = the same of (server's CPU / generator's CPU), which cancels the machine's noise and hides what both pay,
-and the number after +- is half of the distance between the quartiles. CPU is the scheduler's own account of
+  X = the same of 1 + (server's + generator's CPU - the floor's two) / the floor's server CPU,
+and the number after +- is half of the distance between the quartiles. In `same` trust X: part of the kernel's
+work for both ends is done by whichever process happens to run, so what a server burns in excess shows up in
+the generator as well. Of a server that spins 1000 ns per message R shows half, G nothing and X all.
+CPU is the scheduler's own account of
 all of a process's threads, between two messages that the server counts itself.
 
 Allocations come from one more run per server and row with the counter preloaded, which is not timed. With
---max-r or --no-allocations the exit status is 1 when a server (not a floor) misses the demand.
+--max-r, --max-x or --no-allocations the exit status is 1 when a server (not a floor) misses the demand.
 """
 import argparse
 import json
@@ -51,6 +55,7 @@ def arguments():
     parser.add_argument("--seed", type=int, help="of the shuffling; printed")
     parser.add_argument("--json", help="file for every run's numbers and the summary")
     parser.add_argument("--max-r", type=float, help="fail when a server's R is above this")
+    parser.add_argument("--max-x", type=float, help="fail when a server's X is above this")
     parser.add_argument("--no-allocations", action="store_true", help="fail when a server allocates")
     options = parser.parse_args()
     options.rows = [tuple(int(part) for part in row.split("x")) for row in options.rows.split(",")]
@@ -184,6 +189,12 @@ def over_load(run):
     return cpu(run) / (run["load"]["cpu_ns"] / run["load"]["messages"])
 
 
+def both_ends(run, floor):
+    """1 + what both processes together pay above the floor, in units of the floor's server CPU."""
+    generator = [each["load"]["cpu_ns"] / each["load"]["messages"] for each in (run, floor)]
+    return 1 + (cpu(run) + generator[0] - cpu(floor) - generator[1]) / cpu(floor)
+
+
 def spread(values):
     if len(values) < 2:
         return 0.0
@@ -205,6 +216,7 @@ def summarise(bench, cells, rounds, counted):
         for name, runs in of.items():
             ratios = [cpu(run) / cpu(floor) for run, floor in zip(runs, of[best])]
             relative = [over_load(run) / over_load(floor) for run, floor in zip(runs, of[best])]
+            extra = [both_ends(run, floor) for run, floor in zip(runs, of[best])]
             # A server that does not count its own enters is counted from outside, in the run for that.
             work = [counted[name, row]] if runs[0]["server"]["enters"] is None else runs
             calls = counted[name, row]["server"]
@@ -219,7 +231,7 @@ def summarise(bench, cells, rounds, counted):
                 "allocations": calls["allocations"], "mappings": calls["mappings"],
                 "counted_messages": calls["messages"],
                 "r": middle(ratios), "r_spread": spread(ratios), "g": middle(relative),
-                "g_spread": spread(relative),
+                "g_spread": spread(relative), "x": middle(extra), "x_spread": spread(extra),
                 "messages_per_second": middle(run["load"]["messages"] / run["load"]["wall_ns"] * 1e9
                                               for run in runs),
                 "p50_us": middle(run["load"]["p50_ns"] for run in runs) / 1e3,
@@ -235,7 +247,7 @@ def number(value, digits):
 
 def table(summary):
     head = ["conns", "size", "depth", "placement", "server", "CPU ns/msg", "enters/msg", "SQEs/msg",
-            "allocs/msg", "R", "G", "msg/s", "p50/p99/p99.9 us"]
+            "allocs/msg", "R", "G", "X", "msg/s", "p50/p99/p99.9 us"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for line in summary:
         lines.append("| " + " | ".join([
@@ -243,6 +255,7 @@ def table(summary):
             line["name"] + (" (= 1)" if line["is_divisor"] else ""), number(line["cpu_ns"], 0),
             number(line["enters"], 3), number(line["sqes"], 2), allocations(line),
             f"{line['r']:.3f} +- {line['r_spread']:.3f}", f"{line['g']:.3f} +- {line['g_spread']:.3f}",
+            f"{line['x']:.3f} +- {line['x_spread']:.3f}",
             f"{line['messages_per_second']:.0f}",
             f"{line['p50_us']:.0f}/{line['p99_us']:.0f}/{line['p999_us']:.0f}"]) + " |")
     return "\n".join(lines)
@@ -264,8 +277,9 @@ def misses(options, summary):
         where = f"{line['name']}, {line['connections']} x {line['size']} B x {line['depth']}, {line['placement']}"
         if line["floor"]:
             continue
-        if options.max_r is not None and line["r"] > options.max_r:
-            yield f"{where}: R is {line['r']:.3f}, the limit is {options.max_r}"
+        for key, limit in (("r", options.max_r), ("x", options.max_x)):
+            if limit is not None and line[key] > limit:
+                yield f"{where}: {key.upper()} is {line[key]:.3f}, the limit is {limit}"
         if options.no_allocations and (line["allocations"] is None or line["allocations"] + line["mappings"] > 0):
             yield f"{where}: {line['allocations']} allocations and {line['mappings']} mappings"
 
