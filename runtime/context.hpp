@@ -172,6 +172,7 @@ class context {
 
  private:
   friend class waiter;
+  friend class deferred_awaiter_base;  // the leaf that wakes without the ready queue
 
   leaf* leaf_ = nullptr;
   std::source_location where_{};

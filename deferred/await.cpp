@@ -1,0 +1,101 @@
+#include "await.hpp"
+
+#include "../runtime/frame_pool.hpp"
+
+namespace mobius::detail {
+
+thread_local constinit resumption* this_resumption = nullptr;
+
+const leaf_type deferred_awaiter_base::type{"a deferred", &deferred_awaiter_base::cancel_leaf};
+
+namespace {
+
+/// Resumes a coroutine in its turn.
+struct turn : node {
+  explicit turn(std::coroutine_handle<> h) noexcept : node(&turn::run_turn), handle(h) {}
+
+  static void run_turn(node* n) noexcept {
+    auto* self = static_cast<turn*>(n);
+    const std::coroutine_handle<> h = self->handle;
+    free_frame(self, sizeof(turn));
+    resume(h);
+  }
+
+  std::coroutine_handle<> handle;
+};
+
+}  // namespace
+
+bool deferred_awaiter_base::wait(core* c, std::coroutine_handle<> h, context* ctx,
+                                 const std::source_location& where) noexcept {
+  core_ = c;
+  handle_ = h;
+  ctx_ = ctx;
+  where_ = where;
+  break_if_abandoned(c);
+  if (c->idle()) return false;
+  // The cancel is passed on before this stage is linked in: it may fire at once, and then the
+  // coroutine must not be resumed inside its own await_suspend.
+  if (ctx && ctx->mark_ != cancel_mark::none) {
+    if (ctx->mark_ == cancel_mark::once) ctx->mark_ = cancel_mark::none;
+    cancel_quietly(c);
+    if (c->idle()) return deliver_again();
+  }
+  c->set(core::awaited);
+  c->push(this);
+  if (ctx) ctx->enter(*this, where);
+  return true;
+}
+
+// As with every leaf, the first delivery of a cancel that holds is immediate and the later ones
+// take a turn through the ready queue, so that code which swallows it cannot spin.
+bool deferred_awaiter_base::deliver_again() noexcept {
+  if (!ctx_->stopping()) return false;
+  if (ctx_->deliveries_ == 99) {
+    report_unhandled(make_failure<std::logic_error>(
+                         "a cancelled task was told so a hundred times and still goes on awaiting; let "
+                         "`mobius::cancelled` leave its loop"),
+                     to_string(where_));
+  }
+  const bool again = ctx_->deliveries_ > 0;
+  if (ctx_->deliveries_ < 255) ++ctx_->deliveries_;
+  if (!again || !this_thread.ready) return false;
+  this_thread.ready->push(new (allocate_frame(sizeof(turn))) turn(handle_));
+  return true;
+}
+
+core* deferred_awaiter_base::act_on(stage* s, core*, step what) noexcept {
+  if (what == step::discard) return nullptr;
+  auto* self = static_cast<deferred_awaiter_base*>(s);
+  if (self->ctx_) self->ctx_->leave();
+  resumption mine{self->ctx_, nullptr, this_resumption};
+  this_resumption = &mine;
+  resume(self->handle_);  // which ends the life of `self`
+  this_resumption = mine.outer;
+  return mine.next;
+}
+
+bool deferred_awaiter_base::cancel_leaf(leaf* l) noexcept {
+  cancel_quietly(static_cast<deferred_awaiter_base*>(l)->core_);
+  return true;
+}
+
+// The coroutine is destroyed while it waits: the deferred goes on without a consumer.
+void deferred_awaiter_base::withdraw() noexcept {
+  if (ctx_ && ctx_->waiting() == this) ctx_->leave();
+  stage* before = nullptr;
+  for (stage* s = core_->head; s; before = s, s = s->next()) {
+    if (s != this) continue;
+    if (before) {
+      before->set_next(nullptr);
+    } else {
+      core_->head = nullptr;
+    }
+    core_->last = before;
+    core_->reset(core::awaited);
+    break;
+  }
+  finish();
+}
+
+}  // namespace mobius::detail

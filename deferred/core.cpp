@@ -1,0 +1,278 @@
+#include "core.hpp"
+
+#include <coroutine>
+#include <cstring>
+#include <string>
+
+#include "await.hpp"
+
+namespace mobius::detail {
+
+namespace {
+
+thread_local constinit core* graves = nullptr;
+thread_local constinit bool digging = false;
+
+// The failure as it is, and the place that says most about where it came from.
+void report(const failure& f, const std::source_location& made) noexcept try {
+  report_unhandled(f, made.line() ? "a deferred made at " + to_string(made) : std::string("a deferred"));
+} catch (...) {
+  report_unhandled(f, "a deferred");
+}
+
+// `s` is the continuation of a core that waits for `inner`. That core takes the result and is
+// returned, marked as running, with the reference that its continuation held.
+core* hand_over(core* inner, stage* s) noexcept {
+  static_assert(offsetof(core, continuation) > 0);
+  auto* outer = reinterpret_cast<core*>(reinterpret_cast<std::byte*>(s) - offsetof(core, continuation));
+  outer->clear();
+  take_result(outer, inner);
+  outer->reset(core::waiting);
+  outer->set(core::running);  // what the kept stage's destructor adds is queued
+  outer->inner = nullptr;
+  stage* kept = std::exchange(outer->continuation.kept, nullptr);
+  if (kept) kept->act(kept, outer, step::discard);
+  release(inner);
+  return outer;
+}
+
+// The first stages from now on; returns the core to go on with, or null.
+core* run_stages(core* c) noexcept {
+  while (stage* s = c->head) {
+    c->head = s->next();
+    if (!(s->link & static_cast<std::uintptr_t>(c->result))) {
+      s->act(s, c, step::discard);
+    } else if (s->link & stage::continues) {
+      return hand_over(c, s);
+    } else {
+      core* next = s->act(s, c, step::run);
+      if (next || c->has(core::waiting)) return next;
+    }
+  }
+  return nullptr;
+}
+
+// After a drain, or instead of one if the core is paused.
+void settle(core* c) noexcept {
+  c->reset(core::running);
+  if (!c->head && !c->has(core::waiting | core::cancelling)) c->used = 0;
+  if (c->result == kind::error && !c->has(core::consumed)) [[unlikely]]
+    abandon(c);
+  release(c);
+}
+
+void destroy_contents(core* c) noexcept {
+  if (!c->has(core::fired) && c->stop) c->stop->act(c->stop, c, step::discard);
+  while (stage* s = c->head) {
+    c->head = s->next();
+    s->act(s, c, step::discard);
+  }
+  c->clear();
+  release_weak(c);
+}
+
+#ifndef NDEBUG
+// Looks only a few steps ahead: cycles are short, honest chains may be long.
+bool waits_for(const core* c, const core* wanted) noexcept {
+  for (int step = 0; step < 64 && c->has(core::waiting); ++step) {
+    c = c->inner;
+    if (c == wanted) return true;
+  }
+  return false;
+}
+#endif
+
+}  // namespace
+
+void drain(core* c) noexcept {
+  do {
+    c->set(core::running);
+    core* next = run_stages(c);
+    settle(c);
+    c = next;
+    if (c && c->paused) {
+      settle(c);
+      return;
+    }
+  } while (c);
+}
+
+void bury(core* c) noexcept {
+  c->continuation.kept = reinterpret_cast<stage*>(graves);
+  graves = c;
+  if (digging) return;
+  digging = true;
+  while (core* dead = graves) {
+    graves = reinterpret_cast<core*>(dead->continuation.kept);
+    destroy_contents(dead);
+  }
+  digging = false;
+}
+
+void release_weak(core* c) noexcept {
+  if (--c->weak != 0) return;
+  if (c->has(core::coroutine)) {
+    std::coroutine_handle<>::from_address(static_cast<coroutine_core*>(c)->frame).destroy();
+    return;
+  }
+  c->~core();
+  free_frame(c, core_block);
+}
+
+void abandon(core* c) noexcept {
+  constexpr std::uint16_t relevant = core::fired | core::consumed | core::running | core::waiting;
+  if (c->result != kind::error || (c->flags & relevant) != core::fired) return;
+  const failure lost = std::move(c->error());
+  c->clear();
+  report(lost, c->created);
+}
+
+void report_dropped(const failure& f) noexcept {
+  const auto trail = f.trail();
+  report(f, trail.empty() ? std::source_location() : trail.front());
+}
+
+void fire_error(core* c, failure&& f, const std::source_location& where) {
+  if (c->has(core::fired)) return refuse(c, where);
+  c->put_error(std::move(f));
+  fired_now(c, where);
+}
+
+void refuse(core* c, const std::source_location& where) {
+  if (!c->has(core::swallow)) throw already_called(c->created, c->fired_at, where);
+  c->reset(core::swallow);
+}
+
+void drop_canceller(core* c) noexcept {
+  canceller* stop = std::exchange(c->stop, nullptr);
+  if (!c->has(core::cancelling)) stop->act(stop, c, step::discard);
+}
+
+void break_if_abandoned(core* c) noexcept {
+  if (c->resolvers != 0 || c->has(core::fired | core::coroutine)) return;
+  fire_error(c, make_failure<broken_deferred>(c->created), {});
+}
+
+void abandoned_by_resolvers(core* c) noexcept {
+  if (c->has(core::awaited)) break_if_abandoned(c);
+}
+
+namespace {
+
+// Holds a core as one who may fire it.
+struct temporary_resolver {
+  explicit temporary_resolver(core* c) noexcept : held(c) { add_resolver(c); }
+  temporary_resolver(const temporary_resolver&) = delete;
+  temporary_resolver& operator=(const temporary_resolver&) = delete;
+  ~temporary_resolver() { drop_resolver(held); }
+  core* held;
+};
+
+// Keeps the canceller alive while it is called, also when it fires.
+struct canceller_call {
+  explicit canceller_call(core* c) noexcept : target(c), stop(c->stop) { c->set(core::cancelling); }
+  canceller_call(const canceller_call&) = delete;
+  canceller_call& operator=(const canceller_call&) = delete;
+  ~canceller_call() {
+    target->reset(core::cancelling);
+    if (target->has(core::fired)) stop->act(stop, target, step::discard);
+  }
+  core* target;
+  canceller* stop;
+};
+
+// What a cancel of `c` is to stop now: the end of its chain of waits. Null if there is nothing.
+core* innermost(core* c) noexcept {
+  for (;;) {
+    if (c->has(core::waiting)) {
+      c = c->inner;
+    } else if (c->has(core::fired)) {
+      return nullptr;
+    } else if (c->has(core::coroutine)) {
+      context& ctx = static_cast<coroutine_core*>(c)->work.ctx;
+      const leaf* at = ctx.waiting();
+      if (!at || at->type != &deferred_awaiter_base::type) {
+        ctx.cancel_once();
+        return nullptr;
+      }
+      c = static_cast<const deferred_awaiter_base*>(at)->waited();
+    } else {
+      return c;
+    }
+  }
+}
+
+}  // namespace
+
+void cancel(core* c) {
+  c = innermost(c);
+  if (!c || c->has(core::cancelling | core::asked)) return;
+  const temporary_resolver hold_it(c);
+  if (!c->stop) {
+    c->set(core::swallow);
+    return fire_error(c, cancelled_failure(), {});
+  }
+  cancel_reply reply;
+  {
+    const canceller_call call(c);
+    reply = call.stop->act(call.stop, c, step::run);
+  }
+  if (c->has(core::fired)) return;
+  if (reply == cancel_reply::done) fire_error(c, cancelled_failure(), {});
+  if (reply == cancel_reply::later) c->set(core::asked);
+}
+
+void cancel_quietly(core* c) noexcept try { cancel(c); } catch (...) {
+  report(failure(), c->created);
+}
+
+bool link(core* outer, core* inner) noexcept {
+  bool misuse = outer == inner;
+#ifndef NDEBUG
+  misuse = misuse || waits_for(inner, outer);
+#endif
+  if (misuse) {
+    outer->clear();
+    outer->put_error(make_failure<deferred_misuse>("a deferred was made to wait for itself"));
+    drop_consumer(inner);
+    return false;
+  }
+  break_if_abandoned(inner);
+  if (inner->idle()) {
+    outer->clear();
+    take_result(outer, inner);
+    drop_consumer(inner);
+    return false;
+  }
+  outer->inner = inner;
+  outer->set(core::waiting);
+  outer->continuation.link = stage::on_both | stage::continues;
+  outer->continuation.kept = nullptr;
+  inner->set(core::awaited);
+  inner->push(&hold(outer)->continuation);
+  return true;
+}
+
+void take_result(core* to, core* from) noexcept {
+  if (from->result == kind::error) {
+    to->put_error(std::move(from->error()));
+    from->clear();
+    return;
+  }
+  to->ops = from->ops;
+  if (to->ops->relocate) {
+    to->ops->relocate(to->slot, from->slot);
+  } else {
+    std::memcpy(to->slot, from->slot, slot_size);
+  }
+  to->result = std::exchange(from->result, kind::none);
+}
+
+failure caught(const failure* incoming, const std::source_location& where) noexcept {
+  failure now;
+  if (incoming && incoming->exception() == now.exception()) now = *incoming;
+  now.passed(where);
+  return now;
+}
+
+}  // namespace mobius::detail

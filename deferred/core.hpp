@@ -1,0 +1,278 @@
+#pragma once
+// The core: what a deferred has on the heap once it must wait. One per chain, 256 bytes from the
+// frame pool: head, result slot, and an arena in which the stages are laid one behind the other.
+//
+//               fire                  a stage returned a pending deferred
+//   unfired ----------> draining ------------------------------------------> waiting on `inner`
+//      |                 |    ^                                                     |
+//      | cancel          |    +-----------------------------------------------------+
+//      +---------------->|          inner's last stage hands its result over
+//                        +--> idle: result kept until the next stage takes it
+//
+// Everything here is type-erased; handle.hpp and stages.hpp put the types on it.
+
+#include <cstdint>
+#include <source_location>
+
+#include "../runtime/failure.hpp"
+#include "../runtime/root.hpp"
+#include "errors.hpp"
+#include "slot.hpp"
+
+namespace mobius {
+
+/// What a canceller answers. `done`: the deferred ends now, with `cancelled` unless the canceller
+/// fired it. `later`: it will be fired when the operation has really stopped; it is not asked
+/// again. `again`: the same, but every further cancel is passed on too.
+enum class cancel_reply : std::uint8_t { done, later, again };
+
+namespace detail {
+
+struct core;
+
+enum class step : std::uint8_t { run, discard };
+
+/// One slot of a chain. `act` runs it, or throws it away, and frees it; it returns a core that
+/// the drain is to go on with, or null.
+struct stage {
+  using function = core* (*)(stage*, core*, step) noexcept;
+
+  // The low bits of `link`: which results the stage wants, and whether it continues another core.
+  static constexpr std::uintptr_t on_value = 1;
+  static constexpr std::uintptr_t on_failure = 2;
+  static constexpr std::uintptr_t on_both = on_value | on_failure;
+  static constexpr std::uintptr_t continues = 4;
+  static constexpr std::uintptr_t bits = 7;
+
+  stage(function f, std::uintptr_t mask) noexcept : act(f), link(mask) {}
+  stage(const stage&) = delete;
+  stage& operator=(const stage&) = delete;
+
+  stage* next() const noexcept { return reinterpret_cast<stage*>(link & ~bits); }
+  void set_next(stage* s) noexcept { link = reinterpret_cast<std::uintptr_t>(s) | (link & bits); }
+
+  union {
+    function act;
+    stage* kept;  // in a core's `continuation`: the stage that returned what the core waits for
+  };
+  std::uintptr_t link;
+};
+
+/// How a deferred is stopped: called on cancel, thrown away when it fires.
+struct canceller {
+  using function = cancel_reply (*)(canceller*, core*, step);
+  function act;
+};
+
+enum class kind : std::uint8_t { none = 0, value = stage::on_value, error = stage::on_failure };
+
+struct core {
+  // Flags.
+  static constexpr std::uint16_t fired = 1;        // its one shot is used
+  static constexpr std::uint16_t running = 2;      // its stages are being run
+  static constexpr std::uint16_t waiting = 4;      // on `inner`
+  static constexpr std::uint16_t consumed = 8;     // a handle, an outer core or an awaiter has it
+  static constexpr std::uint16_t awaited = 16;     // an outer core or an awaiter waits for it
+  static constexpr std::uint16_t swallow = 32;     // cancelled: one late fire is ignored (R67)
+  static constexpr std::uint16_t cancelling = 64;  // its canceller is being called
+  static constexpr std::uint16_t asked = 128;      // its canceller said `later`
+  static constexpr std::uint16_t coroutine = 256;  // it lies in the promise of a coroutine
+  static constexpr std::uint16_t unentered = 512;  // which has not begun (GCC PR106188)
+
+  static constexpr std::uint8_t unit = 8;  // the arena is measured in these
+
+  core(std::uint8_t arena_bytes, std::uint16_t initial, const std::source_location& where) noexcept
+      : flags(initial), capacity(arena_bytes / unit), created(where) {}
+  core(const core&) = delete;
+  core& operator=(const core&) = delete;
+
+  bool has(std::uint16_t flag) const noexcept { return (flags & flag) != 0; }
+  void set(std::uint16_t flag) noexcept { flags = static_cast<std::uint16_t>(flags | flag); }
+  void reset(std::uint16_t flag) noexcept { flags = static_cast<std::uint16_t>(flags & ~flag); }
+
+  /// Fired, and nothing keeps its result from being taken at once.
+  bool idle() const noexcept { return (flags & (fired | running | waiting)) == fired && paused == 0; }
+
+  failure& error() noexcept { return *std::launder(reinterpret_cast<failure*>(slot)); }
+
+  /// Destroys the result.
+  void clear() noexcept {
+    if (result == kind::value) {
+      if (ops->destroy) ops->destroy(slot);
+    } else if (result == kind::error) {
+      error().~failure();
+    }
+    result = kind::none;
+  }
+
+  /// Takes `f` as the result of a core that has none.
+  void put_error(failure&& f) noexcept {
+    new (static_cast<void*>(slot)) failure(std::move(f));
+    result = kind::error;
+  }
+
+  void* arena() noexcept { return reinterpret_cast<std::byte*>(this) + sizeof(core); }
+  bool in_arena(const void* p) noexcept {
+    return p >= arena() && p < static_cast<std::byte*>(arena()) + capacity * unit;
+  }
+
+  /// Memory for a stage or canceller: from the arena, else from the pool.
+  void* allocate(std::size_t bytes, std::size_t align) {
+    const std::size_t units = (bytes + unit - 1) / unit;
+    if (used + units > capacity || align > unit) [[unlikely]]
+      return allocate_frame(bytes);
+    void* p = static_cast<std::byte*>(arena()) + used * unit;
+    used = static_cast<std::uint8_t>(used + units);
+    return p;
+  }
+  void deallocate(void* p, std::size_t bytes) noexcept {
+    if (!in_arena(p)) [[unlikely]]
+      free_frame(p, bytes);
+  }
+
+  void push(stage* s) noexcept {
+    if (head) {
+      last->set_next(s);
+    } else {
+      head = s;
+    }
+    last = s;
+  }
+
+  std::uint32_t strong = 1;  // handle, resolvers, outer core or awaiter, drain, running coroutine
+  std::uint32_t weak = 1;    // cancel handles, and one for all strong ones
+  std::uint32_t resolvers = 0;
+  std::uint16_t paused = 0;
+  std::uint16_t flags;
+  kind result = kind::none;
+  std::uint8_t used = 0;
+  std::uint8_t capacity;
+  stage* head = nullptr;
+  stage* last = nullptr;
+  union {
+    canceller* stop = nullptr;  // until it fires
+    core* inner;                // while it waits; also links cores that are being destroyed
+  };
+  stage continuation{nullptr, stage::on_both | stage::continues};  // put into `inner`'s list
+  const value_ops* ops = nullptr;
+  std::source_location created;
+  std::source_location fired_at;
+  alignas(void*) std::byte slot[slot_size];
+};
+static_assert(sizeof(core) == 128);
+
+inline constexpr std::size_t core_block = 256;
+
+/// A core that lies in the promise of a coroutine: frame and core are one allocation.
+struct coroutine_core : core {
+  static constexpr std::uint8_t arena_bytes = 64;
+
+  explicit coroutine_core(const std::source_location& where) noexcept
+      : core(arena_bytes, coroutine | unentered | consumed, where), work() {
+    strong = 2;  // the handle and the coroutine itself
+  }
+  ~coroutine_core() {}
+
+  alignas(void*) std::byte stages[arena_bytes];
+  void* frame = nullptr;
+  union {
+    root work;  // until the coroutine has ended
+  };
+};
+
+inline core* make_core(std::uint16_t flags, const std::source_location& where) {
+  constexpr std::uint8_t arena_bytes = core_block - sizeof(core);
+  return new (allocate_frame(core_block)) core(arena_bytes, flags, where);
+}
+
+/// Runs the stages of a fired core, and of all that go on with it; takes one strong reference.
+void drain(core* c) noexcept;
+
+/// Destroys a core without strong references, and what that sets free, without recursion.
+void bury(core* c) noexcept;
+
+/// Gives back the weak reference of a core whose result and stages are destroyed.
+void release_weak(core* c) noexcept;
+
+/// Lets the outcome of an idle core without consumer go: a failure is reported.
+void abandon(core* c) noexcept;
+
+/// Fires with a failure.
+void fire_error(core* c, failure&& f, const std::source_location& where);
+
+/// Answers a second firing: ignores it if one is to be swallowed, else throws already_called.
+void refuse(core* c, const std::source_location& where);
+
+/// Throws the canceller away, unless it is just being called.
+void drop_canceller(core* c) noexcept;
+
+/// The number of resolvers has gone to zero.
+void abandoned_by_resolvers(core* c) noexcept;
+
+/// Twisted's cancel; what a canceller throws leaves it.
+void cancel(core* c);
+
+/// The same for those who cannot be told: what a canceller throws goes to the hook.
+void cancel_quietly(core* c) noexcept;
+
+/// Fails a core at once that nobody can fire.
+void break_if_abandoned(core* c) noexcept;
+
+/// Makes `outer`, which is running a stage, wait for `inner`, whose consumer it becomes. False if
+/// it did not need to: it then has inner's result.
+bool link(core* outer, core* inner) noexcept;
+
+/// Moves the result of `from`, which keeps none, into `to`, which has none.
+void take_result(core* to, core* from) noexcept;
+
+/// The exception being handled as a failure that passed `where`. If it is the one that `incoming`
+/// holds, that one's trail goes on.
+failure caught(const failure* incoming, const std::source_location& where) noexcept;
+
+/// Reports a failure that a dropped handle held.
+void report_dropped(const failure& f) noexcept;
+
+inline core* hold(core* c) noexcept {
+  ++c->strong;
+  return c;
+}
+inline void release(core* c) noexcept {
+  if (--c->strong == 0) bury(c);
+}
+
+/// The consumer has gone.
+inline void drop_consumer(core* c) noexcept {
+  c->reset(core::consumed);
+  if (c->result == kind::error) [[unlikely]]
+    abandon(c);
+  release(c);
+}
+
+inline void add_resolver(core* c) noexcept {
+  ++c->strong;
+  ++c->resolvers;
+}
+inline void drop_resolver(core* c) noexcept {
+  if (--c->resolvers == 0 && !c->has(core::fired)) [[unlikely]]
+    abandoned_by_resolvers(c);
+  release(c);
+}
+
+/// Runs what has been added to a core if nothing holds it back.
+inline void start(core* c) noexcept {
+  if (c->idle()) drain(hold(c));
+}
+
+/// Marks as fired a core whose result has been put, and runs its stages.
+inline void fired_now(core* c, const std::source_location& where) noexcept {
+  c->fired_at = where;
+  c->set(core::fired);
+  if (c->stop) drop_canceller(c);
+  if (c->paused == 0) [[likely]]
+    drain(hold(c));
+  else if (c->result == kind::error)
+    abandon(c);
+}
+
+}  // namespace detail
+}  // namespace mobius

@@ -1,0 +1,252 @@
+#pragma once
+// Deferreds and coroutines in all four directions: `co_await d`, coroutines that return a
+// deferred<T>, `to_deferred(task)` and `to_task(std::move(d))`.
+
+#include <coroutine>
+
+#include "../runtime/task.hpp"
+#include "chain_impl.hpp"
+
+namespace mobius {
+
+namespace detail {
+
+/// Throws what a deferred failed with; `cancelled` as an object of its own, since the failures
+/// that stand for it share one.
+[[noreturn]] void throw_failure(const failure& f);
+
+/// Waits for a deferred. It is a stage of the chain that it waits for, so it allocates nothing.
+template <class T>
+class deferred_awaiter final : public deferred_awaiter_base {
+  using stored = stored_t<T>;
+
+ public:
+  explicit deferred_awaiter(handle<T>& source) noexcept : source_(source) {}
+  deferred_awaiter(const deferred_awaiter&) = delete;
+  deferred_awaiter& operator=(const deferred_awaiter&) = delete;
+  ~deferred_awaiter() = default;
+
+  bool await_ready() const noexcept { return source_.ready_here(); }
+  template <class Promise>
+  transfer await_suspend(std::coroutine_handle<Promise> h,
+                         std::source_location where = std::source_location::current()) {
+    return suspend(h, context_of(h), where);
+  }
+  transfer suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& where) {
+    if (source_.ready_here()) return go_on(h);
+    core* c = source_.promote(where);
+    if (c->has(core::unentered)) [[unlikely]]
+      abort_not_entered();
+    source_.forget();
+    return wait(c, h, ctx, where) ? stay_suspended() : go_on(h);
+  }
+
+  T await_resume() {
+    if (!core_) return take_here();
+    const done at_end(*this);
+    if (core_->result == kind::error) [[unlikely]]
+      throw_failure(take_error());
+    return static_cast<T>(as_argument<T>(value()));
+  }
+  result<T> outcome() {
+    if (!core_) {
+      if (source_.state() == holding::error) return source_.take_error();
+      const emptied at_end(source_);
+      return as_result_value<T>(source_.value());
+    }
+    const done at_end(*this);
+    if (core_->result == kind::error) return take_error();
+    return as_result_value<T>(value());
+  }
+
+  /// What is there, without waiting; for get_now.
+  T take_now() {
+    if (!source_.ready_here()) {
+      core_ = source_.pending();
+      source_.forget();
+    }
+    return await_resume();
+  }
+
+ private:
+  // Destroys what was taken, also when its move has thrown.
+  struct done {
+    explicit done(deferred_awaiter& a) noexcept : awaiter(a) {}
+    done(const done&) = delete;
+    done& operator=(const done&) = delete;
+    ~done() {
+      awaiter.core_->clear();
+      awaiter.finish();
+    }
+    deferred_awaiter& awaiter;
+  };
+  struct emptied {
+    explicit emptied(handle<T>& h) noexcept : source(h) {}
+    emptied(const emptied&) = delete;
+    emptied& operator=(const emptied&) = delete;
+    ~emptied() { source.discard(); }
+    handle<T>& source;
+  };
+
+  stored& value() noexcept { return cell<stored>::get(core_->slot); }
+  failure take_error() noexcept {
+    failure f(std::move(core_->error()));
+    if (where_.line() != 0) f.passed(where_);
+    return f;
+  }
+  T take_here() {
+    if (source_.state() == holding::error) [[unlikely]]
+      throw_failure(source_.take_error());
+    const emptied at_end(source_);
+    return static_cast<T>(as_argument<T>(source_.value()));
+  }
+
+  handle<T>& source_;
+};
+
+/// A coroutine that returns a deferred has ended: fires its core.
+void finish_coroutine(coroutine_core* c) noexcept;
+
+class deferred_promise_base : public promise_base, public pooled {
+ public:
+  explicit deferred_promise_base(const std::source_location& where) noexcept : core_(where) {
+    ctx = &core_.work.ctx;
+  }
+
+  struct entry {
+    explicit entry(core* c) noexcept : self(c) {}
+    bool await_ready() const noexcept { return true; }
+    void await_suspend(std::coroutine_handle<>) const noexcept {}
+    void await_resume() const noexcept { self->reset(core::unentered); }
+    core* self;
+  };
+  entry initial_suspend() noexcept { return entry(&core_); }
+
+  struct final_awaiter {
+    bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> self) const noexcept {
+      finish_coroutine(&self.promise().core_);
+    }
+    void await_resume() const noexcept {}
+  };
+  final_awaiter final_suspend() const noexcept { return {}; }
+
+  void unhandled_exception() noexcept {
+    const std::source_location& at = core_.work.ctx.where();
+    fail(caught(nullptr, at.line() != 0 ? at : core_.created));
+  }
+  void fail(failure&& f) noexcept {
+    core_.clear();
+    core_.put_error(std::move(f));
+  }
+
+  template <class A>
+  decltype(auto) await_transform(A&& a) {
+    return transform(static_cast<A&&>(a));
+  }
+
+ protected:
+  template <class T, class... Args>
+  void put(Args&&... args) {
+    cell<stored_t<T>>::make(core_.slot, std::forward<Args>(args)...);
+    core_.ops = &ops_of<stored_t<T>>;
+    core_.result = kind::value;
+  }
+
+  coroutine_core core_;
+};
+
+/// Leaves a failure as the outcome of the awaiting coroutine, which then returns.
+class preset_failure {
+ public:
+  explicit preset_failure(failure f) noexcept : failure_(std::move(f)) {}
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
+    h.promise().fail(std::move(failure_));
+    return false;
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  failure failure_;
+};
+
+template <class T>
+class deferred_promise final : public deferred_promise_base {
+ public:
+  deferred_promise(std::source_location where = std::source_location::current()) noexcept
+      : deferred_promise_base(where) {}
+
+  deferred<T> get_return_object() noexcept {
+    core_.frame = std::coroutine_handle<deferred_promise>::from_promise(*this).address();
+    return deferred_access::of_core<T>(&core_);
+  }
+  template <class U = T>
+  requires(std::is_reference_v<T> || std::is_constructible_v<stored_t<T>, U>) void return_value(U&& value) {
+    if constexpr (std::is_reference_v<T>) {
+      put<T>(&value);
+    } else {
+      put<T>(std::forward<U>(value));
+    }
+  }
+  void return_value(failure f) noexcept { fail(std::move(f)); }
+  void return_value(result<T> r) {
+    if (!r) return fail(std::move(r.error()));
+    if constexpr (std::is_reference_v<T>) {
+      put<T>(&*r);
+    } else {
+      put<T>(*std::move(r));
+    }
+  }
+};
+
+template <>
+class deferred_promise<void> final : public deferred_promise_base {
+ public:
+  deferred_promise(std::source_location where = std::source_location::current()) noexcept
+      : deferred_promise_base(where) {}
+
+  deferred<void> get_return_object() noexcept {
+    core_.frame = std::coroutine_handle<deferred_promise>::from_promise(*this).address();
+    return deferred_access::of_core<void>(&core_);
+  }
+  void return_void() noexcept {
+    if (core_.result == kind::none) put<void>();
+  }
+};
+
+template <class A>
+deferred<await_result_t<A>> run_to_end(A a) {
+  auto outcome = co_await as_result(std::move(a));
+  if constexpr (std::is_void_v<await_result_t<A>>) {
+    if (!outcome) co_await preset_failure(std::move(outcome.error()));
+  } else {
+    co_return std::move(outcome);
+  }
+}
+
+}  // namespace detail
+
+/// Starts a task or other awaitable at once and gives its outcome as a deferred. It runs detached:
+/// dropping the deferred does not stop it, `cancel` does what a cancel of its coroutine does. The
+/// reactor cancels and joins it at shutdown.
+template <awaitable A>
+requires(!detail::is_deferred<std::remove_cvref_t<A>>) deferred<await_result_t<A>> to_deferred(A a) {
+  return detail::run_to_end(std::move(a));
+}
+/// A deferred is one already.
+template <class T>
+deferred<T> to_deferred(deferred<T> d) noexcept {
+  return d;
+}
+
+/// A task that waits for the deferred. A cancel of the task is passed on to the deferred; dropping
+/// the task unstarted detaches it.
+template <class T>
+task<T> to_task(deferred<T> d) {
+  co_return co_await std::move(d);
+}
+
+}  // namespace mobius

@@ -1,0 +1,151 @@
+#pragma once
+// Deferreds and time: `defer_later` and time limits, on any source of time.
+
+#include <chrono>
+#include <concepts>
+#include <memory>
+#include <string>
+
+#include "../runtime/reactor.hpp"
+#include "helpers.hpp"
+
+namespace mobius {
+
+/// Anything that can call a function later, the reactor or a test's clock: call_later(delay, f)
+/// gives a handle by which `cancel` takes the call back.
+template <class S>
+concept time_source = requires(S& s, std::chrono::nanoseconds delay) {
+  {s.call_later(delay, [] {}).cancel()};
+};
+
+/// Fires after `delay` with what `f(args...)` returns then, or waits for it (Twisted's deferLater).
+/// Cancel takes the call back and gives `cancelled`.
+template <time_source Source, class F, class... Args>
+auto defer_later(Source& source, std::chrono::nanoseconds delay, F f, Args... args);
+
+/// Fires after `delay`.
+template <time_source Source>
+deferred<void> defer_later(Source& source, std::chrono::nanoseconds delay,
+                           std::source_location where = std::source_location::current()) {
+  auto [d, fire] = make_deferred<void>(where);
+  auto call = source.call_later(delay, [r = std::move(fire)] { r(); });
+  detail::set_canceller(d, [call]() mutable { call.cancel(); });
+  return std::move(d);
+}
+
+template <time_source Source, class F, class... Args>
+auto defer_later(Source& source, std::chrono::nanoseconds delay, F f, Args... args) {
+  if constexpr (sizeof...(Args) == 0) {
+    return defer_later(source, delay).add_callback(std::move(f));
+  } else {
+    return defer_later(source, delay)
+        .add_callback(
+            [f = std::move(f), bound = std::tuple<Args...>(std::move(args)...)]() mutable -> decltype(auto) {
+              return std::apply(f, std::move(bound));
+            });
+  }
+}
+
+/// The same on this thread's reactor: `defer_later(1s, print, "The future is now!")`.
+template <class F, class... Args>
+auto defer_later(std::chrono::nanoseconds delay, F f, Args... args) {
+  return defer_later(reactor::current(), delay, std::move(f), std::move(args)...);
+}
+/// The same without a function.
+inline deferred<void> defer_later(std::chrono::nanoseconds delay,
+                                  std::source_location where = std::source_location::current()) {
+  return defer_later(reactor::current(), delay, where);
+}
+
+namespace detail {
+
+template <class Call>
+struct time_limit {
+  bool expired = false;
+  Call call{};
+};
+
+inline failure timed_out_failure(std::chrono::nanoseconds limit) {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
+  return make_failure<timed_out>("the deferred was cancelled after its time limit of " + std::to_string(ms) +
+                                 " ms");
+}
+
+/// Adds to `d`, at its end, a stage that stops the clock, or gives `on_timeout` the result.
+template <class T, time_source Source, class F>
+void limit_time(deferred<T>& d, Source& source, std::chrono::nanoseconds limit, F on_timeout,
+                const std::source_location& where) {
+  using call = decltype(source.call_later(limit, [] {}));
+  using R = std::invoke_result_t<F&, result<T>>;
+  const auto state = std::make_shared<time_limit<call>>();
+  state->call = source.call_later(limit, [state, target = cancel_handle(d)] {
+    state->expired = true;
+    target.cancel();
+  });
+  if constexpr (lifted<R, T>::waits) {
+    d.add_both(
+        [state, on_timeout = std::move(on_timeout)](result<T> r) mutable -> deferred<T> {
+          if (state->expired) return to_deferred(on_timeout(std::move(r)));
+          state->call.cancel();
+          return from_result<T>(std::move(r));
+        },
+        where);
+  } else {
+    d.add_both(
+        [state, on_timeout = std::move(on_timeout)](result<T> r) mutable -> result<T> {
+          if (state->expired) return on_timeout(std::move(r));
+          state->call.cancel();
+          return r;
+        },
+        where);
+  }
+}
+
+}  // namespace detail
+
+/// Cancels `d` if it has not come as far as this within `limit`: the callbacks added before are
+/// covered, those added later are not. `cancelled` then becomes `timed_out`; any other outcome
+/// stays (Twisted's addTimeout).
+template <class T, time_source Source>
+deferred<T>& add_timeout(deferred<T>& d, Source& source, std::chrono::nanoseconds limit,
+                         std::source_location where = std::source_location::current()) {
+  detail::limit_time(
+      d, source, limit,
+      [limit](result<T> r) -> result<T> {
+        if (r || !r.error().template check<cancelled>()) return r;
+        return detail::timed_out_failure(limit);
+      },
+      where);
+  return d;
+}
+/// The same on a temporary.
+template <class T, time_source Source>
+deferred<T> add_timeout(deferred<T>&& d, Source& source, std::chrono::nanoseconds limit,
+                        std::source_location where = std::source_location::current()) {
+  add_timeout(d, source, limit, where);
+  return std::move(d);
+}
+/// The same, but when the time was up `on_timeout(result<T>)` decides what the outcome becomes. It
+/// is not called when somebody else cancels.
+template <class T, time_source Source, class F>
+requires std::invocable<F&, result<T>> deferred<T>
+&add_timeout(deferred<T>& d, Source& source, std::chrono::nanoseconds limit, F on_timeout,
+             std::source_location where = std::source_location::current()) {
+  detail::limit_time(d, source, limit, std::move(on_timeout), where);
+  return d;
+}
+
+/// The time limit on this thread's reactor.
+template <class T>
+deferred<T>& add_timeout(deferred<T>& d, std::chrono::nanoseconds limit,
+                         std::source_location where = std::source_location::current()) {
+  return add_timeout(d, reactor::current(), limit, where);
+}
+/// The same on a temporary.
+template <class T>
+deferred<T> add_timeout(deferred<T>&& d, std::chrono::nanoseconds limit,
+                        std::source_location where = std::source_location::current()) {
+  return add_timeout(std::move(d), reactor::current(), limit, where);
+}
+
+}  // namespace mobius
