@@ -16,8 +16,8 @@ once, in shuffled order. Then
 and the number after +- is half of the distance between the quartiles. In `same` trust X: part of the kernel's
 work for both ends is done by whichever process happens to run, so what a server burns in excess shows up in
 the generator as well. Of a server that spins 1000 ns per message R shows half, G nothing and X all.
-CPU is the scheduler's own account of
-all of a process's threads, between two messages that the server counts itself.
+CPU is the scheduler's own account of all of a process's threads, between two messages that the server
+counts itself.
 
 Allocations come from one more run per server and row with the counter preloaded, which is not timed. With
 --max-r, --max-x or --no-allocations the exit status is 1 when a server (not a floor) misses the demand.
