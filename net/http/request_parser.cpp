@@ -236,6 +236,7 @@ rejection request_parser::read_fields(std::string_view buffer, request_head& hea
     llhttp_settings_init(&out);
     out.on_header_field = [](llhttp_t* parser, const char* at, std::size_t size) {
       auto& list = static_cast<collector*>(parser->data)->list;
+      if (list.count_ == list.entries_.size()) return -1;
       list.entries_[list.count_++] = {piece_of({at, size}, list.base_), {}};
       return 0;
     };

@@ -34,7 +34,6 @@ const llhttp_settings_t& judging() {
     out.on_header_field_complete = [](llhttp_t* parser) { return parser->header_state = 0, 0; };
     out.on_headers_complete = [](llhttp_t* parser) {
       *static_cast<bool*>(parser->data) = true;
-      parser->upgrade = 0;
       return 1;
     };
     return out;
@@ -74,8 +73,8 @@ response_parser::step response_parser::parse(std::string_view buffer) {
 void response_parser::read_head(std::string_view text) {
   head_ = {};
   read_status_line(text.substr(0, scanner_.start_line_size()));
-  read_fields(text);
   if (head_.status == 101) refuse("it switches protocols (101) and nobody asked for that");
+  read_fields(text);
   if (head_.status >= 200) read_framing();
 }
 
