@@ -12,10 +12,18 @@ _CLASS = re.compile(r'\b(?:class|struct|union|enum(?:\s+class)?)\s+(?:\[\[[^\]]*
                     r'(?:alignas\s*\([^)]*\)\s*)?(?:\w+::)*(\w+)')
 
 
-def check(code):
-    """Yields (line, message) for every public declaration without a comment."""
+def declarations(code):
+    """Yields (line, name, whether it has a comment) for every public declaration."""
     documented = {line for line, text in code.comments if text.startswith('//')}
     yield from _scope(code, documented, 0, len(code.text), None)
+
+
+def check(code, known=()):
+    """Yields (line, message) for every public declaration without a comment; `known` names are
+    documented in another header, so that a forward declaration needs none."""
+    for line, name, commented in declarations(code):
+        if not commented and name not in known:
+            yield line, f'{name} is public and has no /// comment'
 
 
 def _scope(code, documented, begin, end, owner):
@@ -44,8 +52,9 @@ def _scope(code, documented, begin, end, owner):
             continue
         line = code.line(first)
         lines = range(line - 1, code.line(first + len(head)) + 1)
-        if name != previous_name and not _KNOWN.match(name) and not any(n in documented for n in lines):
-            yield line, f'{name} is public and has no /// comment'
+        if name != previous_name and not _KNOWN.match(name):
+            full = f'{owner}::{name}' if owner else name
+            yield line, full, any(n in documented for n in lines)
         previous_name = name
         kind = _CLASS.match(_without_template(head).strip())
         if brace is not None and kind and 'enum' not in kind[0]:

@@ -73,7 +73,20 @@ def check_outside(text):
             yield number, 'names a place outside the project'
 
 
-def lint(path, text):
+def is_public_header(path):
+    return path.parts[0] in LAYERS and path.suffix == '.hpp'
+
+
+def documented_names(texts):
+    """Names that a header of the library documents."""
+    names = set()
+    for path, text in texts.items():
+        if is_public_header(path):
+            names.update(name for _, name, commented in doc_rules.declarations(Code(text)) if commented)
+    return names
+
+
+def lint(path, text, known=()):
     """All findings for one file, as (line, message)."""
     yield from check_outside(text)
     if path.suffix not in ('.hpp', '.cpp', '.h', '.c'):
@@ -82,23 +95,24 @@ def lint(path, text):
     yield from check_includes(path, text)
     code = Code(text)
     yield from await_rules.check(code)
-    if path.parts[0] in LAYERS and path.suffix == '.hpp':
-        yield from doc_rules.check(code)
+    if is_public_header(path):
+        yield from doc_rules.check(code, known)
 
 
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2])
-    findings, files = 0, 0
+    texts = {}
     for path in sources(root):
         try:
-            text = (root / path).read_text(encoding='utf-8')
+            texts[path] = (root / path).read_text(encoding='utf-8')
         except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
             continue
-        files += 1
-        for line, message in sorted(lint(path, text)):
-            print(f'{path}:{line}: {message}')
-            findings += 1
-    print(f'lint: {findings} findings in {files} files')
+    known = documented_names(texts)
+    findings = [(path, line, message) for path, text in texts.items()
+                for line, message in sorted(lint(path, text, known))]
+    for path, line, message in findings:
+        print(f'{path}:{line}: {message}')
+    print(f'lint: {len(findings)} findings in {len(texts)} files')
     return 1 if findings else 0
 
 

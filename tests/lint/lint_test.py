@@ -137,9 +137,9 @@ class Documentation(unittest.TestCase):
         self.check('template <class T>\nrequires is<T>\nint f(T x);', 'f')
 
     def test_public_members_need_one_and_private_ones_do_not(self):
-        self.check('/// A.\nclass a {\n public:\n  a();\n  ~a();\n  void f();\n private:\n  void g();\n};', 'f')
-        self.check('/// B.\nclass a::b {\n public:\n  b(int);\n  void f();\n};', 'f')
-        self.check('/// A.\nstruct a {\n  int value;\n  void f() const { g(); }\n};', 'f')
+        self.check('/// A.\nclass a {\n public:\n  a();\n  ~a();\n  void f();\n private:\n  void g();\n};', 'a::f')
+        self.check('/// B.\nclass a::b {\n public:\n  b(int);\n  void f();\n};', 'b::f')
+        self.check('/// A.\nstruct a {\n  int value;\n  void f() const { g(); }\n};', 'a::f')
         self.check('/// A.\nclass a {\n public:\n  /// F.\n  void f();\n\n  void g();  ///< G.\n};')
 
     def test_what_needs_none(self):
@@ -149,6 +149,14 @@ class Documentation(unittest.TestCase):
         self.check('template <class T>\nint a<T>::f() const {\n  return 1;\n}')
         self.check('/// A.\nclass a {\n public:\n  bool await_ready() const;\n  a(const a&) = delete;\n  '
                    'a& operator=(const a&) = delete;\n};')
+
+
+    def test_a_forward_declaration_needs_none(self):
+        texts = {pathlib.PurePosixPath('net/b.hpp'): 'namespace mobius {\n/// F.\nint f();\nint g();\n}\n'}
+        self.assertEqual(lint.documented_names(texts), {'f'})
+        text = '#pragma once\nnamespace mobius {\nint f();\n\nint h();\n}\n'
+        found = list(lint.lint(pathlib.PurePosixPath('runtime/a.hpp'), text, {'f'}))
+        self.assertEqual(found, [(5, 'h is public and has no /// comment')])
 
 
 if __name__ == '__main__':
