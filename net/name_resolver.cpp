@@ -1,0 +1,141 @@
+#include "name_resolver.hpp"
+
+#include <netdb.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+namespace mobius::net {
+
+namespace {
+
+std::vector<socket_address> look_up(const std::string& host, std::uint16_t port) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  if (error == EAI_NONAME || error == EAI_ADDRFAMILY) {
+    // AI_ADDRCONFIG leaves out the loopback's family on a machine without a network.
+    hints.ai_flags = AI_NUMERICSERV;
+    error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  }
+  if (error != 0) {
+    const char* why = error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error);
+    throw resolve_error("resolve " + host + ": " + why);
+  }
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, freeaddrinfo);
+  std::vector<socket_address> addresses;
+  for (const addrinfo* a = list.get(); a; a = a->ai_next) addresses.emplace_back(a->ai_addr, a->ai_addrlen);
+  if (addresses.empty()) throw resolve_error("resolve " + host + ": it has no address");
+  return addresses;
+}
+
+}  // namespace
+
+namespace detail {
+
+// A look-up under way. It owns all that its thread uses, and is freed when it comes back.
+class lookup_job final : public core::job {
+ public:
+  lookup_job(resolve_awaiter& w)
+      : job(&lookup_job::came_back, &lookup_job::work, true),
+        waiter_(&w),
+        host_(w.host_),
+        port_(w.port_),
+        lookup_(std::move(w.lookup_)) {}
+
+  /// Nobody waits for it any more.
+  void abandon() noexcept { waiter_ = nullptr; }
+
+ private:
+  static void work(job* j) noexcept {
+    auto& self = *static_cast<lookup_job*>(j);
+    try {
+      self.slot_.set_value(self.lookup_(self.host_, self.port_));
+    } catch (...) {
+      self.slot_.set_exception();
+    }
+  }
+  static void came_back(core::node* n) noexcept {
+    const std::unique_ptr<lookup_job> self(static_cast<lookup_job*>(n));
+    if (resolve_awaiter* w = self->waiter_) self->deliver(*w);
+  }
+  void deliver(resolve_awaiter& w) noexcept {
+    w.job_ = nullptr;
+    w.reactor_.end_external();
+    try {
+      w.slot_.set_value(slot_.take());
+    } catch (...) {
+      w.slot_.set_exception();
+    }
+    w.state_ = resolve_awaiter::state::done;
+    w.wake();
+  }
+
+  resolve_awaiter* waiter_;
+  std::string host_;
+  std::uint16_t port_;
+  name_resolver::lookup lookup_;
+  core::outcome_slot<std::vector<socket_address>> slot_;
+};
+
+const core::leaf_type resolve_awaiter::leaf_kind{"resolve", &resolve_awaiter::cancel};
+
+bool resolve_awaiter::suspend(std::coroutine_handle<> h, core::context* ctx,
+                              const std::source_location& where) {
+  if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
+  if (const auto literal = socket_address::parse(host_, port_)) {
+    slot_.set_value(std::vector{*literal});
+    state_ = state::done;
+    return false;
+  }
+  auto job = std::make_unique<lookup_job>(*this);
+  reactor_.service<core::thread_pool>().submit(*job);
+  job_ = job.release();
+  reactor_.begin_external();
+  return true;
+}
+
+result<std::vector<socket_address>> resolve_awaiter::outcome() {
+  leave();
+  if (was_stopped()) return cancelled_failure();
+  return slot_.take_result();
+}
+
+void resolve_awaiter::abandon() noexcept {
+  std::exchange(job_, nullptr)->abandon();
+  reactor_.end_external();
+}
+
+bool resolve_awaiter::cancel(core::leaf* l) noexcept {
+  auto& self = *static_cast<resolve_awaiter*>(l);
+  if (self.state_ != state::waiting) return false;
+  self.abandon();
+  self.stop();
+  self.wake();
+  return true;
+}
+
+resolve_awaiter::~resolve_awaiter() {
+  if (job_) abandon();
+}
+
+}  // namespace detail
+
+name_resolver::name_resolver(reactor& r) : reactor_(r), lookup_(look_up) {
+  r.service<mobius::detail::thread_pool>();  // made first, so that it ends last
+}
+
+resolve_operation name_resolver::resolve(std::string host, std::uint16_t port) {
+  return {reactor_, std::move(host), port, lookup_};
+}
+
+resolve_operation resolve(std::string host, std::uint16_t port) {
+  return reactor::current().service<name_resolver>().resolve(std::move(host), port);
+}
+
+}  // namespace mobius::net

@@ -1,0 +1,106 @@
+#include "buffer_pool.hpp"
+
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cerrno>
+#include <system_error>
+
+#include "frame_pool.hpp"
+#include "reactor.hpp"
+
+#ifdef MOBIUS_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) static_cast<void>(0)
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) static_cast<void>(0)
+#endif
+
+namespace mobius::detail {
+
+namespace {
+
+constexpr std::size_t ring_bytes = buffer_pool::max_buffers * sizeof(io_uring_buf);
+constexpr std::size_t chunk_bytes = std::size_t{buffer_pool::chunk_buffers} * buffer_pool::buffer_size;
+
+void* map(std::size_t bytes) noexcept {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return memory == MAP_FAILED ? nullptr : memory;
+}
+
+}  // namespace
+
+buffer_pool::buffer_pool(reactor& r) : reactor_(&r), entries_(max_buffers) {
+  ring_ = static_cast<io_uring_buf_ring*>(map(ring_bytes));
+  if (!ring_ || !grow()) throw std::bad_alloc();
+  io_uring_buf_reg registration{};
+  registration.ring_addr = reinterpret_cast<std::uint64_t>(ring_);
+  registration.ring_entries = max_buffers;
+  registration.bgid = group;
+  const int error = io_uring_register_buf_ring(&r.ring().raw(), &registration, 0);
+  if (error < 0) {
+    throw std::system_error(-error, std::generic_category(),
+                            "io_uring: registering the receive buffers (streams need Linux 6.0 or newer, and "
+                            "RLIMIT_MEMLOCK of 64 KiB or more)");
+  }
+}
+
+buffer_pool::~buffer_pool() {
+  for (std::byte* chunk : chunks_) {
+    ASAN_UNPOISON_MEMORY_REGION(chunk, chunk_bytes);
+    munmap(chunk, chunk_bytes);
+  }
+  munmap(ring_, ring_bytes);
+}
+
+void buffer_pool::detach() noexcept {
+  io_uring_unregister_buf_ring(&reactor_->ring().raw(), group);
+  reactor_ = nullptr;
+  release();
+}
+
+bool buffer_pool::grow() noexcept {
+  if (total_ == max_buffers) return false;
+  auto* chunk = static_cast<std::byte*>(map(chunk_bytes));
+  if (!chunk) return false;
+  ASAN_POISON_MEMORY_REGION(chunk, chunk_bytes);
+  chunks_.push_back(chunk);
+  for (std::uint16_t i = 0; i < chunk_buffers; ++i) provide(total_++);
+  return true;
+}
+
+// Entry 0 of the ring overlays its tail, hence the address of the array is the ring's own.
+void buffer_pool::provide(std::uint16_t id) noexcept {
+  auto* slots = reinterpret_cast<io_uring_buf*>(ring_);
+  io_uring_buf& slot = slots[tail_ & (max_buffers - 1)];
+  slot.addr = reinterpret_cast<std::uint64_t>(data(id));
+  slot.len = buffer_size;
+  slot.bid = id;
+  ++tail_;
+  ++with_kernel_;
+  std::atomic_ref(ring_->tail).store(tail_, std::memory_order_release);
+}
+
+void buffer_pool::taken([[maybe_unused]] std::uint16_t id, [[maybe_unused]] std::uint32_t size) noexcept {
+  --with_kernel_;
+  ASAN_UNPOISON_MEMORY_REGION(data(id), size);
+}
+
+void buffer_pool::recycle(std::uint16_t id) noexcept {
+  ASAN_POISON_MEMORY_REGION(data(id), buffer_size);
+  provide(id);
+  if (starving_.alone() || with_kernel_ < total_ / 8) return;
+  while (!starving_.alone()) {
+    auto* s = static_cast<starved*>(starving_.next());
+    s->unlink();
+    s->fed(s);
+  }
+}
+
+bool buffer_pool::feed(starved& s) noexcept {
+  if (with_kernel_ >= total_ / 8 || grow()) return true;
+  if (s.alone()) s.link_before(starving_);
+  return false;
+}
+
+}  // namespace mobius::detail

@@ -1,0 +1,169 @@
+#pragma once
+// The buffers that the kernel receives into: a ring of 16 KiB buffers that it picks from when data
+// arrives, so that an idle connection owns none. `lease` is how a program holds one.
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "list_link.hpp"
+
+struct io_uring_buf_ring;
+
+namespace mobius {
+
+class reactor;
+
+namespace detail {
+
+/// Told when buffers are there again after they had run out.
+struct starved : list_link {
+  void (*fed)(starved*) noexcept;
+  explicit starved(void (*f)(starved*) noexcept) noexcept : fed(f) {}
+};
+
+/// The buffers of a reactor. It outlives the reactor while leases do.
+class buffer_pool {
+ public:
+  static constexpr std::uint32_t buffer_size = 16 * 1024;
+  static constexpr std::uint16_t chunk_buffers = 256;  // how many are added at a time
+  static constexpr std::uint16_t max_buffers = 1024;   // 16 MiB
+  static constexpr std::uint16_t group = 0;
+  static constexpr std::uint16_t none = 0xffff;
+
+  explicit buffer_pool(reactor& r);
+  buffer_pool(const buffer_pool&) = delete;
+  buffer_pool& operator=(const buffer_pool&) = delete;
+
+  /// Where a buffer's bytes are.
+  std::byte* data(std::uint16_t id) const noexcept {
+    return chunks_[id / chunk_buffers] + static_cast<std::size_t>(id % chunk_buffers) * buffer_size;
+  }
+  /// The kernel has filled the first `size` bytes of a buffer: it is the program's now.
+  void taken(std::uint16_t id, std::uint32_t size) noexcept;
+  /// Gives a buffer back to the kernel.
+  void recycle(std::uint16_t id) noexcept;
+  /// The kernel ran out: more buffers are added if the limit allows, else `s` is told when enough
+  /// have come back. True if it may try again at once.
+  bool feed(starved& s) noexcept;
+
+  /// Which buffer follows in a chain of received ones, its size, and where its unread part begins:
+  /// kept here, so that a stream needs no storage for its queue.
+  struct entry {
+    std::uint16_t next = none;
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+  };
+  entry& info(std::uint16_t id) noexcept { return entries_[id]; }
+
+  /// A lease begins or ends.
+  void retain() noexcept { ++references_; }
+  void release() noexcept {
+    if (--references_ == 0) delete this;
+  }
+  /// The reactor ends: the kernel has let go of everything.
+  void detach() noexcept;
+
+ private:
+  ~buffer_pool();
+  bool grow() noexcept;
+  void provide(std::uint16_t id) noexcept;
+
+  reactor* reactor_;
+  io_uring_buf_ring* ring_ = nullptr;
+  std::uint16_t tail_ = 0;
+  std::uint16_t total_ = 0;
+  std::uint16_t with_kernel_ = 0;
+  std::uint32_t references_ = 1;
+  list_link starving_;
+  std::vector<std::byte*> chunks_;
+  std::vector<entry> entries_;
+};
+
+/// The service that makes a reactor's pool.
+class buffers {
+ public:
+  explicit buffers(reactor& r) : pool_(new buffer_pool(r)) {}
+  buffers(const buffers&) = delete;
+  buffers& operator=(const buffers&) = delete;
+  ~buffers() { pool_->detach(); }
+  buffer_pool& pool() noexcept { return *pool_; }
+
+ private:
+  buffer_pool* pool_;
+};
+
+}  // namespace detail
+
+/// Received bytes in a buffer of the reactor, without a copy. Move-only; dropping it gives the
+/// buffer back to the kernel. An empty lease means the end of the stream. To be dropped in the
+/// reactor's thread.
+///
+///     while (mobius::lease data = co_await stream.receive()) co_await stream.write_all(data);
+class lease {
+ public:
+  /// An empty one.
+  lease() noexcept = default;
+  lease(lease&& other) noexcept
+      : pool_(std::exchange(other.pool_, nullptr)),
+        data_(other.data_),
+        size_(std::exchange(other.size_, 0)),
+        id_(other.id_) {}
+  lease& operator=(lease&& other) noexcept {
+    if (this != &other) {
+      reset();
+      pool_ = std::exchange(other.pool_, nullptr);
+      data_ = other.data_;
+      size_ = std::exchange(other.size_, 0);
+      id_ = other.id_;
+    }
+    return *this;
+  }
+  ~lease() { reset(); }
+
+  /// The first byte.
+  const std::byte* data() const noexcept { return data_; }
+  /// How many bytes there are.
+  std::size_t size() const noexcept { return size_; }
+  /// True at the end of the stream.
+  bool empty() const noexcept { return size_ == 0; }
+  /// False at the end of the stream.
+  explicit operator bool() const noexcept { return size_ != 0; }
+  /// The bytes.
+  std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+  /// The bytes as text.
+  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_), size_}; }
+  /// Leaves out the first `n` bytes.
+  void remove_prefix(std::size_t n) noexcept {
+    data_ += n;
+    size_ -= static_cast<std::uint32_t>(n);
+  }
+  /// Gives the buffer back now.
+  void reset() noexcept {
+    size_ = 0;
+    if (detail::buffer_pool* pool = std::exchange(pool_, nullptr)) {
+      pool->recycle(id_);
+      pool->release();
+    }
+  }
+
+  /// For streams: a lease on a part of a buffer that the kernel has filled.
+  lease(detail::buffer_pool& pool, std::uint16_t id, std::uint32_t begin, std::uint32_t end) noexcept
+      : pool_(&pool), data_(pool.data(id) + begin), size_(end - begin), id_(id) {
+    pool.retain();
+  }
+
+ private:
+  detail::buffer_pool* pool_ = nullptr;
+  const std::byte* data_ = nullptr;
+  std::uint32_t size_ = 0;
+  std::uint16_t id_ = 0;
+};
+
+}  // namespace mobius
