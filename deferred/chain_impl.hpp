@@ -23,7 +23,8 @@ struct deferred_access {
 
 /// Ends a stage that ran on a ready handle: its outcome goes to wherever that handle is now.
 template <class T>
-void finish_inline(inline_run<T>& run, handle<T>& out) noexcept {
+void finish_inline(inline_run<T>& run) noexcept {
+  handle<T>& out = run.out;
   if (core* c = run.promoted) [[unlikely]] {
     bool waits = false;
     if (out.state() == holding::value) {
@@ -155,13 +156,10 @@ void deferred<T>::attach(Action&& action, const place& where) {
 template <class T>
 template <class Action>
 void deferred<T>::run_here(Action& action, const place& where) noexcept {
-  detail::handle<T> in(std::move(handle_));
-  detail::inline_run<T> run{&handle_, nullptr};
-  handle_.begin_inline(run);
-  detail::handle<T> out;
-  detail::handle_sink<T, T> sink(out);
-  detail::apply(action, sink, in, where);
-  detail::finish_inline(run, out);
+  detail::inline_run<T> run(&handle_);
+  detail::inline_sink<T> sink(run);
+  detail::apply(action, sink, handle_, where, [&]() noexcept { handle_.begin_inline(run); });
+  if (!run.ended) detail::finish_inline(run);
 }
 
 template <class T>
@@ -172,9 +170,8 @@ deferred<typename Action::tail> deferred<T>::extend(Action&& action, const place
     deferred<U> out;
     if (Action::mask & static_cast<std::uintptr_t>(handle_.state())) {
       if constexpr (Action::in_place) {
-        detail::handle<T> in(std::move(handle_));
         detail::handle_sink<T, U> sink(out.handle_);
-        detail::apply(action, sink, in, where);
+        detail::apply(action, sink, handle_, where, []() noexcept {});
         return out;
       }
     } else {

@@ -13,12 +13,8 @@ namespace mobius::detail {
 template <class T>
 class handle;
 
-/// A stage that is running on a ready handle.
 template <class T>
-struct inline_run {
-  handle<T>* owner;  // null when it was dropped meanwhile
-  core* promoted;    // what was added to it meanwhile waits here
-};
+struct inline_run;
 
 // The first three agree with `kind`, and so with the masks of stages.
 enum class holding : std::uint8_t { nothing, value, error, core, busy };
@@ -172,6 +168,11 @@ class handle {
     __builtin_memcpy(&r, store_, sizeof r);
     return r;
   }
+  /// Ends the busy state with a value; its storage is made at once, so nothing may throw.
+  template <class... Args>
+  void end_inline(Args&&... args) noexcept {
+    set_value(std::forward<Args>(args)...);
+  }
   /// For take() in place of a busy state that has ended.
   void forget() noexcept { state_ = holding::nothing; }
 
@@ -186,6 +187,35 @@ class handle {
 
   alignas(void*) std::byte store_[store_size];
   holding state_;
+};
+
+/// A stage that is running on a ready handle.
+template <class T>
+struct inline_run {
+  explicit inline_run(handle<T>* h) noexcept : owner(h) {}
+
+  handle<T>* owner;          // null when it was dropped meanwhile
+  core* promoted = nullptr;  // what was added to it meanwhile waits here
+  bool ended = false;        // the outcome is in `owner`, else in `out`
+  handle<T> out;
+};
+
+/// A value taken out of a handle, which then holds nothing, for the time of a call.
+template <class T>
+class taken_value {
+ public:
+  explicit taken_value(handle<T>& from) noexcept {
+    cell<stored_t<T>>::relocate(store_, &from.value_storage());
+    from.forget();
+  }
+  taken_value(const taken_value&) = delete;
+  taken_value& operator=(const taken_value&) = delete;
+  ~taken_value() { cell<stored_t<T>>::destroy(store_); }
+
+  stored_t<T>& get() noexcept { return cell<stored_t<T>>::get(store_); }
+
+ private:
+  alignas(void*) std::byte store_[cell<stored_t<T>>::size];
 };
 
 }  // namespace mobius::detail

@@ -118,6 +118,38 @@ class handle_sink {
   handle<U>& out_;
 };
 
+/// The same for a stage that keeps the type and was added to a named handle: straight back into
+/// that handle, unless something has happened to it meanwhile.
+template <class T>
+class inline_sink {
+  using stored = stored_t<T>;
+
+ public:
+  explicit inline_sink(inline_run<T>& run) noexcept : run_(run) {}
+
+  template <class... Args>
+  void value(Args&&... args) {
+    if constexpr (!cell<stored>::boxed && std::is_nothrow_constructible_v<stored, Args&&...>) {
+      if (run_.owner && !run_.promoted) [[likely]] {
+        run_.owner->end_inline(std::forward<Args>(args)...);
+        run_.ended = true;
+        return;
+      }
+    }
+    run_.out.set_value(std::forward<Args>(args)...);
+  }
+  void error(failure&& f) noexcept { run_.out.set_error(std::move(f)); }
+  void wait(deferred<T>&& d) {
+    if (handle_of(d).state() == holding::nothing) handle<T>::throw_empty();
+    run_.out.take(handle_of(d));
+  }
+  void pass_value(stored& in) { value(std::move(in)); }
+  void pass_error(failure& in) noexcept { error(std::move(in)); }
+
+ private:
+  inline_run<T>& run_;
+};
+
 /// Calls `call` and puts what it returns, a `U` or what leads to one, into `sink`.
 template <class U, class Sink, class Call>
 void deliver(Sink& sink, Call&& call) {
@@ -180,19 +212,22 @@ void apply_to_error(Action& action, Sink& sink, failure& in, const std::source_l
   guarded(sink, &in, where, [&] { action.on_error(sink, in); });
 }
 
-/// Runs an action on what a handle on the stack holds, and destroys that.
-template <class T, class Action, class Sink>
-void apply(Action& action, Sink& sink, handle<T>& in, const std::source_location& where) noexcept {
-  if constexpr ((Action::mask & stage::on_failure) == 0) {
-    apply_to_value(action, sink, in.value(), where);
-  } else if constexpr ((Action::mask & stage::on_value) == 0) {
-    apply_to_error(action, sink, in.error(), where);
-  } else if (in.state() == holding::value) {
-    apply_to_value(action, sink, in.value(), where);
-  } else {
-    apply_to_error(action, sink, in.error(), where);
+/// Runs an action on what a ready handle holds and takes it out of it; `prepare` is called between.
+template <class T, class Action, class Sink, class Prepare>
+void apply(Action& action, Sink& sink, handle<T>& from, const std::source_location& where,
+           Prepare&& prepare) noexcept {
+  if constexpr ((Action::mask & stage::on_value) != 0) {
+    if (from.state() == holding::value) {
+      taken_value<T> in(from);
+      prepare();
+      return apply_to_value(action, sink, in.get(), where);
+    }
   }
-  in.discard();
+  if constexpr ((Action::mask & stage::on_failure) != 0) {
+    failure in = from.take_error();
+    prepare();
+    apply_to_error(action, sink, in, where);
+  }
 }
 
 /// A stage in a core's list: an action on a `T` whose outcome is an `Action::tail`.
