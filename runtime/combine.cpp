@@ -6,28 +6,33 @@
 
 namespace mobius::detail {
 
-// --- when_all, when_any ------------------------------------------------------------------------
+// --- when_all, when_any, race ------------------------------------------------------------------------
 
-const leaf_type join::leaf_kind{"when_all or when_any", &join::cancel};
+const leaf_type join::leaf_kind{"when_all, when_any or race", &join::cancel};
 
 void join::arrived(branch_slot& slot, failure* error) noexcept {
   slot.ended = true;
-  const bool first = first_ended_ == nullptr;
-  if (first) first_ended_ = &slot;
-  if (error) {
-    const bool stopped = error->check<cancelled>();
-    const bool counts = rule_ == join_rule::all || first;
-    if (counts && (!error_ || (!stopped && error_->check<cancelled>()))) {
-      error_ = *error;  // an error beats `cancelled`
-    } else if (!stopped) {
-      report_unhandled(*error,
-                       rule_ == join_rule::all ? "when_all, after its first error" : "a loser of when_any");
-    }
-  }
-  if (rule_ == join_rule::any ? first : error != nullptr) cancel_rest();
+  const bool decided = first_ended_ != nullptr;
+  if (!decided && !(rule_ == join_rule::success && error)) first_ended_ = &slot;
+  if (error) note(*error, decided);
+  const bool ends_it = rule_ == join_rule::all ? error != nullptr : !decided && first_ended_;
+  if (ends_it) cancel_rest();
   if (--pending_ != 0 || starting_) return;
   state_ = state::done;
   wake();
+}
+
+// Keeps the error that is to be thrown; an error beats `cancelled`.
+void join::note(const failure& error, bool decided) noexcept {
+  const bool stopped = error.check<cancelled>();
+  const bool counts = rule_ == join_rule::all || !decided;
+  if (counts && (!error_ || (!stopped && error_->check<cancelled>()))) {
+    error_ = error;
+  } else if (!stopped && !(rule_ == join_rule::success && !decided)) {
+    report_unhandled(error, rule_ == join_rule::all   ? "when_all, after its first error"
+                            : rule_ == join_rule::any ? "a loser of when_any"
+                                                      : "a loser of race");
+  }
 }
 
 void join::cancel_rest() noexcept {

@@ -1,9 +1,10 @@
 #pragma once
-// `when_all` and `when_any`: awaiting several things at once. Whatever is not wanted any more is
+// `when_all`, `when_any` and `race`: awaiting several things at once. Whatever is not wanted any more is
 // cancelled and joined before there is a result.
 
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <ranges>
@@ -51,8 +52,9 @@ struct typed_slot : branch_slot {
   }
 };
 
-/// When the others are cancelled: at the first error (when_all), or as soon as one ends (when_any).
-enum class join_rule : bool { all, any };
+/// When the others are cancelled: at the first error (when_all), as soon as one ends (when_any), or
+/// as soon as one succeeds (race).
+enum class join_rule : std::uint8_t { all, any, success };
 
 /// Waits for a number of branches.
 class join : public waiter {
@@ -63,6 +65,7 @@ class join : public waiter {
   void arrived(branch_slot& slot, failure* error) noexcept;
   /// Enters a branch that is about to start.
   void add(branch_slot& slot) noexcept {
+    if (ctx_) slot.ctx.inherit(*ctx_);
     slot.next = branches_;
     branches_ = &slot;
     ++pending_;
@@ -76,7 +79,7 @@ class join : public waiter {
     return pending_ != 0;
   }
   void throw_if_failed() {
-    if (error_) error_->rethrow();
+    if (error_ && !(rule_ == join_rule::success && first_ended_)) error_->rethrow();
   }
 
   branch_slot* first_ended_ = nullptr;
@@ -85,6 +88,7 @@ class join : public waiter {
  private:
   static const leaf_type leaf_kind;
   static bool cancel(leaf* self) noexcept;
+  void note(const failure& error, bool decided) noexcept;
 
   branch_slot* branches_ = nullptr;
   std::size_t pending_ = 0;
@@ -98,8 +102,8 @@ class branch {
  public:
   class promise_type : public promise_base, public pooled {
    public:
-    template <class A, class T>
-    promise_type(A&, typed_slot<T>& slot, join&) noexcept {
+    template <class A, class T, class Owner>
+    promise_type(A&, typed_slot<T>& slot, Owner&) noexcept {
       ctx = &slot.ctx;
     }
     branch get_return_object() noexcept {
@@ -127,7 +131,11 @@ class branch {
 
 template <class A, class T>
 branch run_branch(A& a, typed_slot<T>& slot, join& all) {
-  slot.out.emplace(co_await outcome_operation<A>(a));
+  try {
+    slot.out.emplace(co_await outcome_operation<A>(a));
+  } catch (...) {
+    slot.out.emplace(failure());  // it could not even be started
+  }
   all.arrived(slot, slot.out->has_value() ? nullptr : &slot.out->error());
 }
 
@@ -301,6 +309,27 @@ auto when_any(R&& range) {
   auto awaitables = detail::collect(std::forward<R>(range));
   if (awaitables.empty()) throw std::invalid_argument("when_any: an empty range has no first to end");
   return detail::range_operation<detail::join_rule::any, std::ranges::range_value_t<R>>(
+      std::move(awaitables));
+}
+
+/// Awaits `a...` at once until the first of them *succeeds*; cancels the others and waits for their
+/// end. Gives the index and a variant of the results. An error before that is dropped, as another
+/// may still succeed; if all fail, the first error is thrown. What a loser fails with after it was
+/// cancelled goes to the unhandled hook.
+///
+///     auto [index, stream] = co_await mobius::race(connect(first), connect(second));
+template <awaitable... A>
+requires(sizeof...(A) > 0 && !(... || detail::awaitable_range<A>))
+    detail::pack_operation<detail::join_rule::success, A&&...> race(A&&... a) {
+  return detail::pack_operation<detail::join_rule::success, A&&...>(static_cast<A&&>(a)...);
+}
+
+/// The same for a range: gives the index and the value. Throws std::invalid_argument if it is empty.
+template <detail::awaitable_range R>
+auto race(R&& range) {
+  auto awaitables = detail::collect(std::forward<R>(range));
+  if (awaitables.empty()) throw std::invalid_argument("race: an empty range has no first to succeed");
+  return detail::range_operation<detail::join_rule::success, std::ranges::range_value_t<R>>(
       std::move(awaitables));
 }
 

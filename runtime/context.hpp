@@ -116,6 +116,13 @@ struct leaf {
   const leaf_type* type;
 };
 
+/// A task-local value that holds for a chain and for the children it starts (see local.hpp). It
+/// lives in the frame of who binds it.
+struct local_value {
+  const void* key;
+  const local_value* outer;
+};
+
 /// How urgently a chain was asked to end. `once` is Twisted's cancel: delivered one time, and the
 /// code may go on. `level` holds: every later cancellation point throws too.
 enum class cancel_mark : std::uint8_t { none, once, level };
@@ -151,6 +158,7 @@ class context {
   void adopt(context& outer) noexcept {
     mark_ = outer.mark_;
     deliveries_ = outer.deliveries_;
+    locals_ = outer.locals_;
     if (outer.mark_ == cancel_mark::once) outer.mark_ = cancel_mark::none;
   }
   /// Passes on a cancel that `outer` was asked for.
@@ -160,6 +168,13 @@ class context {
     outer.deliveries_ = deliveries_;
     if (mark_ == cancel_mark::once && outer.mark_ == cancel_mark::none) outer.mark_ = mark_;
   }
+
+  /// Begins a chain of its own below `parent`: takes over its task-local values.
+  void inherit(const context& parent) noexcept { locals_ = parent.locals_; }
+  /// The task-local values, innermost first.
+  const local_value* locals() const noexcept { return locals_; }
+  /// Binds or unbinds one.
+  void set_locals(const local_value* l) noexcept { locals_ = l; }
 
   /// True if the chain was cancelled for good.
   bool stopping() const noexcept { return mark_ == cancel_mark::level; }
@@ -175,6 +190,7 @@ class context {
   friend class deferred_awaiter_base;  // the leaf that wakes without the ready queue
 
   leaf* leaf_ = nullptr;
+  const local_value* locals_ = nullptr;
   std::source_location where_{};
   cancel_mark mark_ = cancel_mark::none;
   std::uint8_t deliveries_ = 0;
@@ -229,7 +245,10 @@ class waiter : public node, public leaf {
   enum class gate : std::uint8_t { open, stopped, queued };
 
   explicit waiter(const leaf_type& t) noexcept : node(&waiter::resume_waiting), leaf{&t} {}
-  ~waiter() = default;
+  // One whose start threw never gets to leave.
+  ~waiter() {
+    if (ctx_ && ctx_->waiting() == this) ctx_->leave();
+  }
 
   /// Enters the context. `open`: go ahead. Otherwise the chain has been cancelled: do nothing
   /// more, and suspend only if `queued`.

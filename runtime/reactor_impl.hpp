@@ -43,17 +43,26 @@ auto* make_queued(const char* where, F&& f, Args&&... args) {
 /// The chain of a background task.
 template <class A>
 detached drive_background(A a, std::source_location where) {
-  auto outcome = co_await outcome_operation<A>(a);
-  if (!outcome && !outcome.error().template check<cancelled>()) {
-    outcome.error().passed(where);
-    report_unhandled(outcome.error(), "a background task");
+  std::optional<failure> error;
+  try {
+    auto outcome = co_await outcome_operation<A>(a);
+    if (!outcome) error = std::move(outcome.error());
+  } catch (...) {
+    error = failure();  // it could not even be started
   }
+  if (!error || error->check<cancelled>()) co_return;
+  error->passed(where);
+  report_unhandled(*error, "a background task");
 }
 
 /// The chain of `run`.
 template <class A, class T>
 detached drive_main(A a, std::optional<result<T>>& out, bool& done) {
-  out.emplace(co_await outcome_operation<A>(a));
+  try {
+    out.emplace(co_await outcome_operation<A>(a));
+  } catch (...) {
+    out.emplace(failure());  // it could not even be started
+  }
   done = true;
 }
 

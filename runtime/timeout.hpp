@@ -29,7 +29,10 @@ class timeout_base : public leaf, public timer {
  protected:
   timeout_base(reactor& r, std::chrono::nanoseconds limit) noexcept
       : leaf{&leaf_kind}, timer(&timeout_base::expire), reactor_(r), limit_(limit) {}
-  ~timeout_base() { reactor_.timers().cancel(*this); }
+  ~timeout_base() {
+    reactor_.timers().cancel(*this);
+    if (outer_ && outer_->waiting() == this) outer_->leave();
+  }
 
   void begin(context* outer, const std::source_location& where) noexcept;
   void end() noexcept;

@@ -1,0 +1,119 @@
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <mobius/net.hpp>
+#include <mobius/runtime.hpp>
+#include <mobius/testing.hpp>
+#include <thread>
+
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using mobius::task;
+using mobius::net::name_resolver;
+using mobius::net::resolve_error;
+using mobius::net::socket_address;
+using mobius::testing::world;
+
+namespace {
+
+constexpr mobius::testing::run_options real_time{.virtual_time = false};
+
+std::vector<socket_address> addresses(std::initializer_list<const char*> literals, std::uint16_t port) {
+  std::vector<socket_address> out;
+  for (const char* literal : literals) out.push_back(*socket_address::parse(literal, port));
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a literal is not looked up") {
+  mobius::testing::run([](world& w) -> task<> {
+    auto never = [](const std::string&, std::uint16_t) -> std::vector<socket_address> {
+      throw resolve_error("looked up");
+    };
+    w.reactor.service<name_resolver>().set_lookup(never);
+    const auto found = co_await mobius::net::resolve("127.0.0.1", 80);
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].to_string() == "127.0.0.1:80");
+  });
+}
+
+TEST_CASE("localhost has an address on loopback") {
+  mobius::testing::run([](world&) -> task<> {
+    const auto found = co_await mobius::net::resolve("localhost", 80);
+    REQUIRE_FALSE(found.empty());
+    const bool loopback = found[0].host() == "127.0.0.1" || found[0].host() == "::1";
+    CHECK(loopback);
+  });
+}
+
+TEST_CASE("an unknown host is an error that names the call and the host") {
+  mobius::testing::run([](world&) -> task<> {
+    const auto found = co_await mobius::as_result(mobius::net::resolve("nosuch.invalid", 80));
+    REQUIRE_FALSE(found.has_value());
+    CHECK(found.error().check<resolve_error>());
+    CHECK(found.error().what().find("resolve nosuch.invalid: ") == 0);
+  });
+}
+
+// Without the kit's count of descriptors: the abandoned thread keeps the reactor's wake-up.
+TEST_CASE("a cancelled look-up ends at once, and the reactor's end does not wait for it") {
+  std::promise<void> hang;
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    mobius::reactor reactor({.signals = false});
+    auto stuck = [wait = hang.get_future().share()](auto&, auto) {
+      wait.wait();
+      return addresses({"127.0.0.1"}, 1);
+    };
+    reactor.service<name_resolver>().set_lookup(stuck);
+    auto body = []() -> task<bool> {
+      const auto found =
+          co_await mobius::as_result(mobius::timeout(20ms, mobius::net::resolve("slow.example", 80)));
+      co_return found.error().check<mobius::timed_out>();
+    };
+    CHECK(reactor.run(body()));
+  }
+  CHECK(std::chrono::steady_clock::now() - begin < 5s);
+  hang.set_value();
+}
+
+TEST_CASE("a look-up whose result comes after its cancel is forgotten") {
+  mobius::testing::run(
+      [&](world& w) -> task<> {
+        w.reactor.service<name_resolver>().set_lookup([](auto&, auto) {
+          std::this_thread::sleep_for(30ms);
+          return addresses({"127.0.0.1"}, 1);
+        });
+        const auto found =
+            co_await mobius::as_result(mobius::timeout(5ms, mobius::net::resolve("slow.example", 80)));
+        CHECK_FALSE(found.has_value());
+        co_await mobius::sleep(60ms);
+      },
+      real_time);
+}
+
+TEST_CASE("connect tries the addresses in order until one answers") {
+  mobius::testing::run([](world& w) -> task<> {
+    mobius::net::tcp_listener listener("127.0.0.1", 0);
+    const auto port = listener.local_address().port();
+    auto two = [](const std::string&, std::uint16_t p) { return addresses({"127.0.0.2", "127.0.0.1"}, p); };
+    w.reactor.service<name_resolver>().set_lookup(two);
+    auto stream = co_await mobius::net::connect("two.example", port);
+    CHECK(stream.peer_address().host() == "127.0.0.1");
+  });
+}
+
+TEST_CASE("when no address answers, the error names each and why") {
+  mobius::testing::run([](world& w) -> task<> {
+    auto two = [](const std::string&, std::uint16_t p) { return addresses({"127.0.0.2", "127.0.0.3"}, p); };
+    w.reactor.service<name_resolver>().set_lookup(two);
+    const auto stream = co_await mobius::as_result(mobius::net::connect("two.example", 1));
+    REQUIRE_FALSE(stream.has_value());
+    CHECK(stream.error().what() ==
+          "connect two.example:1: tried 127.0.0.2 (Connection refused), 127.0.0.3 (Connection refused): "
+          "Connection refused");
+    CHECK(stream.error().get_if<std::system_error>()->code() == std::errc::connection_refused);
+  });
+}
