@@ -68,7 +68,7 @@ core* deferred_awaiter_base::act_on(stage* s, core*, step what) noexcept {
   if (what == step::discard) return nullptr;
   auto* self = static_cast<deferred_awaiter_base*>(s);
   if (self->ctx_) self->ctx_->leave();
-  resumption mine{self->ctx_, nullptr, this_resumption};
+  resumption mine{self->ctx_, nullptr, this_resumption, std::nullopt};
   this_resumption = &mine;
   resume(self->handle_);  // which ends the life of `self`
   this_resumption = mine.outer;

@@ -3,6 +3,7 @@
 // the leaf of the coroutine's context, so that a cancel of the coroutine goes on to the deferred.
 
 #include <coroutine>
+#include <optional>
 #include <source_location>
 
 #include "../runtime/awaitable.hpp"
@@ -16,6 +17,7 @@ struct resumption {
   context* ctx;
   core* next;
   resumption* outer;
+  std::optional<failure> thrown;  // what an await has thrown since, with its trail
 };
 
 extern thread_local constinit resumption* this_resumption __attribute__((tls_model("initial-exec")));

@@ -270,9 +270,21 @@ void take_result(core* to, core* from) noexcept {
 
 failure caught(const failure* incoming, const std::source_location& where) noexcept {
   failure now;
-  if (incoming && incoming->exception() == now.exception()) now = *incoming;
-  now.passed(where);
+  const resumption* mine = this_resumption;
+  if (incoming && incoming->exception() == now.exception()) {
+    now = *incoming;
+  } else if (mine && mine->thrown && mine->thrown->exception() == now.exception()) {
+    now = *mine->thrown;
+  }
+  note_place(now, where);
   return now;
+}
+
+void note_place(failure& f, const std::source_location& where) noexcept {
+  const auto trail = f.trail();
+  const bool known = !trail.empty() && trail.back().line() == where.line() &&
+                     std::strcmp(trail.back().file_name(), where.file_name()) == 0;
+  if (where.line() != 0 && !known) f.passed(where);
 }
 
 }  // namespace mobius::detail

@@ -229,6 +229,9 @@ void take_result(core* to, core* from) noexcept;
 /// holds, that one's trail goes on.
 failure caught(const failure* incoming, const std::source_location& where) noexcept;
 
+/// Notes a place that a failure passed, unless it stands there already or is unknown.
+void note_place(failure& f, const std::source_location& where) noexcept;
+
 /// Reports a failure that a dropped handle held.
 void report_dropped(const failure& f) noexcept;
 

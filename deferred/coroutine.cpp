@@ -4,6 +4,8 @@ namespace mobius::detail {
 
 void throw_failure(const failure& f) {
   if (f.check<cancelled>()) throw cancelled();
+  // An exception has no trail: whoever catches this one during the resumption finds it here.
+  if (this_resumption) this_resumption->thrown = f;
   f.rethrow();
 }
 

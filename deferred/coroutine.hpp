@@ -91,7 +91,7 @@ class deferred_awaiter final : public deferred_awaiter_base {
   stored& value() noexcept { return cell<stored>::get(core_->slot); }
   failure take_error() noexcept {
     failure f(std::move(core_->error()));
-    if (where_.line() != 0) f.passed(where_);
+    note_place(f, where_);
     return f;
   }
   T take_here() {

@@ -4,9 +4,9 @@
 #include <chrono>
 #include <concepts>
 #include <memory>
-#include <string>
 
 #include "../runtime/reactor.hpp"
+#include "../runtime/timeout.hpp"
 #include "helpers.hpp"
 
 namespace mobius {
@@ -64,12 +64,6 @@ struct time_limit {
   bool expired = false;
   Call call{};
 };
-
-inline failure timed_out_failure(std::chrono::nanoseconds limit) {
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
-  return make_failure<timed_out>("the deferred was cancelled after its time limit of " + std::to_string(ms) +
-                                 " ms");
-}
 
 /// Adds to `d`, at its end, a stage that stops the clock, or gives `on_timeout` the result.
 template <class T, time_source Source, class F>
