@@ -47,11 +47,13 @@ struct thread_pool::shared {
       self.abandonable = j->abandonable_;
       lock.unlock();
       j->work_(j);
+      // Before the result is seen: from then on the pool may end, and joins this thread.
+      lock.lock();
+      self.abandonable = false;
+      lock.unlock();
       // A reactor that has ended takes nothing more: what nobody waits for is freed here.
       if (!results->push(j)) j->run(j);
       lock.lock();
-      self.abandonable = false;
-      if (closing) changed.notify_all();
     }
   }
 };
