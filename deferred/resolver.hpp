@@ -141,24 +141,26 @@ auto make_deferred(std::source_location where = std::source_location::current())
 
 namespace detail {
 
+template <class F, class... Args>
+cancel_reply ask(F& f, Args&... args) {
+  if constexpr (std::is_void_v<std::invoke_result_t<F&, Args&...>>) {
+    std::invoke(f, args...);
+    return cancel_reply::done;
+  } else {
+    return cancel_reply(std::invoke(f, args...));
+  }
+}
+
 template <class T, class F>
 cancel_reply canceller_of<T, F>::call(core* target) {
-  const auto answer = [&](auto&&... args) {
-    if constexpr (std::is_void_v<std::invoke_result_t<F&, decltype(args)...>>) {
-      std::invoke(f_, args...);
-      return cancel_reply::done;
-    } else {
-      return cancel_reply(std::invoke(f_, args...));
-    }
-  };
   if constexpr (std::invocable<F&, resolver<T>&>) {
     resolver<T> r(target);
-    return answer(r);
+    return ask(f_, r);
   } else {
     static_assert(
         std::invocable<F&>,
         "mobius: a canceller takes a resolver<T>& or nothing, and returns nothing or a cancel_reply");
-    return answer();
+    if constexpr (std::invocable<F&>) return ask(f_);
   }
 }
 
