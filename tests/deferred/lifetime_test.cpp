@@ -170,10 +170,10 @@ TEST_CASE("what a callback adds to its own handle runs after it, not inside it")
   auto d = succeed(0);
   d.add_callback([&](int n) {
     d.add_callback([&](int m) {
-      order += "c" + std::to_string(m);
+      order.append("c").append(std::to_string(m));
       return m + 1;
     });
-    order += "a" + std::to_string(n);
+    order.append("a").append(std::to_string(n));
     return n + 1;
   });
   CHECK(order == "a0c1");
