@@ -129,14 +129,14 @@ class branch {
   std::coroutine_handle<promise_type> handle_;
 };
 
-template <class A, class T>
-branch run_branch(A& a, typed_slot<T>& slot, join& all) {
+template <class A, class T, class Owner>
+branch run_branch(A& a, typed_slot<T>& slot, Owner& owner) {
   try {
     slot.out.emplace(co_await outcome_operation<A>(a));
   } catch (...) {
     slot.out.emplace(failure());  // it could not even be started
   }
-  all.arrived(slot, slot.out->has_value() ? nullptr : &slot.out->error());
+  owner.arrived(slot, slot.out->has_value() ? nullptr : &slot.out->error());
 }
 
 template <class A>
