@@ -57,7 +57,7 @@ void stream_state::check_thread(const char* call) const {
 // --- receiving ---------------------------------------------------------------------------------
 
 void stream_state::arm() {
-  if (!armed_ && !ended_ && receive_error_ == 0 && !closing_) start_receive(false);
+  if (!armed_ && !ended_ && receive_error_ == 0 && !closing_) start_receive(pool_.dry());
 }
 
 // Multishot: one request, many completions, each with a buffer that the kernel picked.

@@ -89,16 +89,18 @@ void buffer_pool::taken([[maybe_unused]] std::uint16_t id, [[maybe_unused]] std:
 void buffer_pool::recycle(std::uint16_t id) noexcept {
   ASAN_POISON_MEMORY_REGION(data(id), buffer_size);
   provide(id);
-  if (starving_.alone() || with_kernel_ < total_ / 8) return;
-  while (!starving_.alone()) {
+  // One buffer lets one stream go on, as each of them has bytes to receive; more are woken together.
+  bool more = !starving_.alone();
+  while (more) {
     auto* s = static_cast<starved*>(starving_.next());
     s->unlink();
     s->fed(s);
+    more = !starving_.alone() && with_kernel_ >= total_ / 8;
   }
 }
 
 bool buffer_pool::feed(starved& s) noexcept {
-  if (with_kernel_ >= total_ / 8 || grow()) return true;
+  if (with_kernel_ != 0 || grow()) return true;
   if (s.alone()) s.link_before(starving_);
   return false;
 }

@@ -49,9 +49,12 @@ class buffer_pool {
   void taken(std::uint16_t id, std::uint32_t size) noexcept;
   /// Gives a buffer back to the kernel.
   void recycle(std::uint16_t id) noexcept;
-  /// The kernel ran out: more buffers are added if the limit allows, else `s` is told when enough
+  /// The kernel ran out: more buffers are added if the limit allows, else `s` is told when some
   /// have come back. True if it may try again at once.
   bool feed(starved& s) noexcept;
+
+  /// True if the kernel has none.
+  bool dry() const noexcept { return with_kernel_ == 0; }
 
   /// Which buffer follows in a chain of received ones, its size, and where its unread part begins:
   /// kept here, so that a stream needs no storage for its queue.
