@@ -75,7 +75,12 @@ class offload_awaiter final : public waiter, public job {
   }
   bool suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& where) {
     if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
-    reactor_.service<thread_pool>().submit(*this);
+    try {
+      reactor_.service<thread_pool>().submit(*this);
+    } catch (...) {
+      leave();
+      throw;
+    }
     reactor_.begin_external();
     return true;
   }
