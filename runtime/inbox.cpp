@@ -49,13 +49,15 @@ void inbox::wake() noexcept {
 }
 
 void inbox::take(node_queue& out) noexcept {
-  if (!newest_.load(std::memory_order_relaxed)) return;
+  node* const newest = newest_.load(std::memory_order_relaxed);
+  if (!newest || newest == closed_mark()) return;
   push_reversed(newest_.exchange(nullptr, std::memory_order_acquire), out);
 }
 
 bool inbox::prepare_sleep() noexcept {
   sleeping_.store(true, std::memory_order_seq_cst);
-  if (!newest_.load(std::memory_order_seq_cst)) return true;
+  node* const newest = newest_.load(std::memory_order_seq_cst);
+  if (!newest || newest == closed_mark()) return true;
   awake();
   return false;
 }

@@ -135,8 +135,10 @@ void reactor::run_forever() {
 }
 
 void reactor::run_main(detail::detached& main, bool& done, detail::context& ctx) {
+  bool started = false;
   try {
     const running_scope scope(*this);
+    started = true;
     main_ = &ctx;
     ready_.push(&main.start_node());
     loop(until::done, &done);
@@ -145,7 +147,7 @@ void reactor::run_main(detail::detached& main, bool& done, detail::context& ctx)
     const std::string where = done ? std::string() : to_string(ctx.where());
     if (!done) {
       ctx.cancel();
-      loop(until::done, &done);
+      loop(until::ended, &done);
       if (!done) main.destroy();
     }
     main_ = nullptr;
@@ -155,6 +157,7 @@ void reactor::run_main(detail::detached& main, bool& done, detail::context& ctx)
     }
   } catch (...) {
     main_ = nullptr;
+    if (!started) main.destroy();  // else it is the reactor's, which ends it at shutdown
     finish_signal();
     throw;
   }
@@ -165,14 +168,14 @@ void reactor::loop(until end, const bool* done) {
   ready_.splice(at_start_);
   while (true) {
     run_ready();
-    if ((done && *done) || stop_asked_) return;
+    if ((done && *done) || (stop_asked_ && end != until::ended)) return;
     inbox_->take(ready_);
     if (timers_.size() != 0) timers_.advance(now_ns());
     const bool idle = ready_.empty() && later_.empty();
     if (idle && nothing_left()) {
       if (end == until::idle) return;
       // Under the real clock another thread may still post what it waits for.
-      if (end == until::done && options_.clock) return;
+      if (end != until::stopped && options_.clock) return;
     }
     turn(idle);
   }
@@ -202,7 +205,8 @@ void reactor::wait_for_completions(bool may_wait) {
   if (!wake_->armed) arm_wake();
   std::optional<std::chrono::nanoseconds> timeout;
   unsigned wait = 0;
-  if (may_wait && inbox_->prepare_sleep()) {
+  // A flush of the full queue may have taken the wake-up.
+  if (may_wait && !wake_->fired && inbox_->prepare_sleep()) {
     wait = 1;
     if (const auto next = timers_.next_deadline()) {
       now_valid_ = false;
@@ -247,11 +251,6 @@ void reactor::handle_enter_error(int error) {
           "mobius: the kernel has dropped io_uring completions for lack of memory; the state is lost\n",
           stderr);
       std::abort();
-    case EEXIST:
-      throw std::logic_error(
-          "reactor: this ring belongs to another thread; run a reactor, and destroy it with operations in "
-          "flight, "
-          "in the thread that ran it first");
     default:
       throw std::system_error(error, std::generic_category(), detail::ring_refusal(error, 0));
   }
@@ -267,7 +266,7 @@ void reactor::reap() noexcept {
 
 void reactor::dispatch(const detail::completion& c) noexcept {
   const auto kind = static_cast<detail::tag>(c.user_data & detail::tag_mask);
-  if (kind == detail::tag::ignore) return;
+  if (kind >= detail::tag::ignore) return;  // the answer to a cancel, or not ours
   const bool last = !(c.flags & IORING_CQE_F_MORE);
   if (last) --in_flight_;
   if (kind == detail::tag::op) {
@@ -387,8 +386,12 @@ void reactor::shut_down() noexcept {
   here.roots = &roots_;
 
   drop_delayed_calls();
-  for (auto entry = services_.rbegin(); entry != services_.rend(); ++entry) entry->stop(entry->object);
-  if (wake_->armed) cancel(detail::user_data_of(*wake_));
+  for (std::size_t i = services_.size(); i-- > 0;) services_[i].stop(services_[i].object);
+  // In another thread, or with a kernel that has taken nothing yet, the wake-up's poll is left to
+  // the closing of the ring: it writes to no memory of ours.
+  const bool leave_wake = wake_->armed && (!ring_.usable_here() || ring_.counters().submissions == 0);
+  const std::size_t left = leave_wake ? 1 : 0;
+  if (wake_->armed && !leave_wake) cancel(detail::user_data_of(*wake_));
   wake_->armed = true;  // it is not armed again
 
   detail::list_link stopping;
@@ -396,7 +399,7 @@ void reactor::shut_down() noexcept {
     const auto begin = clock::now();
     bool reported = false;
     running_ = true;
-    ring_.enable();
+    ready_.splice(at_start_);
     while (true) {
       while (!roots_.alone()) {
         auto* chain = static_cast<detail::root*>(roots_.next());
@@ -411,12 +414,17 @@ void reactor::shut_down() noexcept {
         continue;
       }
       drop_delayed_calls();
-      const bool nothing_runs = in_flight_ == 0 && holds_ == 0;
-      if (nothing_runs && stopping.alone()) break;
+      const bool nothing_runs = in_flight_ == left && holds_ == 0;
+      if (nothing_runs && stopping.alone()) {
+        inbox_->close(ready_);  // what is posted from now on is refused
+        if (ready_.empty()) break;
+        continue;
+      }
       const bool stuck = clock::now() - begin > stuck_after;
       if (stuck && !std::exchange(reported, true)) report_stuck(stopping);
       if (stuck && nothing_runs) break;
       if (timers_.size() != 0) timers_.advance(now_ns());
+      ring_.enable();
       const bool sleep = inbox_->prepare_sleep() && ready_.empty();
       const int error = ring_.enter(sleep ? 1 : 0, std::chrono::milliseconds(100));
       inbox_->awake();
@@ -426,7 +434,8 @@ void reactor::shut_down() noexcept {
     }
   } catch (...) {
     report_unhandled(failure(), "the shutdown of a reactor");
-    if (in_flight_ != 0) std::abort();  // the kernel still writes to memory that would be freed
+    // The kernel still writes to memory that would be freed.
+    if (in_flight_ > left && ring_.counters().submissions != 0) std::abort();
   }
   running_ = false;
   while (!services_.empty()) {
@@ -554,7 +563,12 @@ bool delayed_call::reset(std::chrono::nanoseconds after) noexcept {
 }
 
 bool delayed_call::delay(std::chrono::nanoseconds more) noexcept {
-  return active() && block_->reset(block_->due_at() + more.count());
+  if (!active()) return false;
+  std::int64_t at = 0;
+  if (__builtin_add_overflow(block_->due_at(), more.count(), &at)) {
+    at = more.count() < 0 ? 0 : std::numeric_limits<std::int64_t>::max();
+  }
+  return block_->reset(std::max<std::int64_t>(at, 0));
 }
 
 reactor::clock::time_point delayed_call::time() const noexcept {

@@ -223,7 +223,7 @@ class reactor {
   class running_scope;
   struct wake_handler;
 
-  enum class until { idle, done, stopped };
+  enum class until { idle, done, ended, stopped };  // ended: done, whatever is asked meanwhile
   void loop(until end, const bool* done = nullptr);
   void run_ready() noexcept;
   void turn(bool may_wait);

@@ -55,26 +55,30 @@ detached drive_background(A a, std::source_location where) {
   report_unhandled(*error, "a background task");
 }
 
+/// What a run waits for. Shared, as an error of the kernel may end the run before its task.
+template <class T>
+struct main_outcome {
+  std::optional<result<T>> value;
+  bool done = false;
+};
+
 /// The chain of `run`.
 template <class A, class T>
-detached drive_main(A a, std::optional<result<T>>& out, bool& done) {
-  try {
-    out.emplace(co_await outcome_operation<A>(a));
-  } catch (...) {
-    out.emplace(failure());  // it could not even be started
-  }
-  done = true;
+detached drive_main(A a, std::shared_ptr<main_outcome<T>> out) {
+  out->value.emplace(co_await outcome_operation<A>(a));
+  out->done = true;
 }
 
 }  // namespace detail
 
 template <awaitable A>
 await_result_t<A> reactor::run(A a) {
-  std::optional<result<await_result_t<A>>> out;
-  bool done = false;
-  detail::detached main = detail::drive_main(std::move(a), out, done);
-  run_main(main, done, main.ctx());
-  return std::move(*out).value();
+  const auto out = std::make_shared<detail::main_outcome<await_result_t<A>>>();
+  detail::list_link* const roots = std::exchange(detail::this_thread.roots, &roots_);
+  detail::detached main = detail::drive_main(std::move(a), out);
+  detail::this_thread.roots = roots;
+  run_main(main, out->done, main.ctx());
+  return std::move(*out->value).value();
 }
 
 template <class F, class... Args>

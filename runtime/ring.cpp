@@ -6,8 +6,11 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <fstream>
+#include <stdexcept>
 #include <system_error>
+#include <thread>
 
 namespace mobius::detail {
 
@@ -41,6 +44,13 @@ int set_up(io_uring& ring, unsigned submission_entries, unsigned completion_entr
     if (error != -EINVAL) return error;
   }
   return error;
+}
+
+// Thread ids and addresses are used again by later threads; these numbers are not.
+std::uint64_t thread_number() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  thread_local const std::uint64_t mine = ++last;
+  return mine;
 }
 
 std::string first_line(const char* path) {
@@ -115,6 +125,11 @@ ring::ring(unsigned submission_entries, unsigned completion_entries) {
     completion_entries /= 2;
     error = set_up(ring_, submission_entries, completion_entries);
   }
+  // The kernel gives the memory of closed rings back some 20 ms later.
+  for (int i = 0; error == -ENOMEM && i < 20; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    error = set_up(ring_, submission_entries, completion_entries);
+  }
   if (error == 0 && (ring_.features & needed_features) != needed_features) {
     io_uring_queue_exit(&ring_);
     error = -EINVAL;
@@ -128,11 +143,19 @@ ring::ring(unsigned submission_entries, unsigned completion_entries) {
 }
 
 ring::~ring() {
-  if (registered_) io_uring_unregister_ring_fd(&ring_);
+  // The registration is the owner's; in another thread its index may mean another ring.
+  if (registered_ && usable_here()) io_uring_unregister_ring_fd(&ring_);
   io_uring_queue_exit(&ring_);
 }
 
+bool ring::usable_here() const noexcept { return !enabled_ || owner_ == thread_number(); }
+
 void ring::enable() {
+  if (!usable_here()) {
+    throw std::logic_error(
+        "reactor: its ring belongs to another thread; run a reactor, and destroy it with operations in "
+        "flight, in the thread that ran it first");
+  }
   if (enabled_) return;
   if (ring_.flags & IORING_SETUP_R_DISABLED) {
     // liburing.so 2.3 does not export io_uring_enable_rings.
@@ -143,6 +166,7 @@ void ring::enable() {
   // At most 16 a task can be registered; without it each enter looks the descriptor up.
   registered_ = io_uring_register_ring_fd(&ring_) == 1;
   enabled_ = true;
+  owner_ = thread_number();
 }
 
 bool ring::prepare(const request& r, std::uint64_t user_data) noexcept {

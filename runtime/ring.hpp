@@ -57,8 +57,11 @@ class ring {
   ring& operator=(const ring&) = delete;
   ~ring();
 
-  /// Makes the calling thread the one that submits; once, before the first enter.
+  /// Makes the calling thread the one that submits, if none is yet. Throws std::logic_error in any
+  /// other thread: a ring belongs to one.
   void enable();
+  /// True unless the ring belongs to another thread.
+  bool usable_here() const noexcept;
 
   /// Writes a submission entry; false if the queue is full.
   bool prepare(const request& r, std::uint64_t user_data) noexcept;
@@ -87,6 +90,7 @@ class ring {
   io_uring ring_{};
   unsigned enter_flags_ = 0;
   bool enabled_ = false;
+  std::uint64_t owner_ = 0;  // the thread that enabled it
   bool registered_ = false;
   ring_faults* faults_ = nullptr;
   ring_counters counters_;
