@@ -2,6 +2,7 @@
 #include <iostream>
 #include <map>
 #include <mobius/http.hpp>
+#include <mobius/runtime.hpp>
 #include <optional>
 #include <ranges>
 #include <string>
