@@ -64,11 +64,11 @@ bool deferred_awaiter_base::deliver_again() noexcept {
   return true;
 }
 
-core* deferred_awaiter_base::act_on(stage* s, core*, step what) noexcept {
+core* deferred_awaiter_base::act_on(stage* s, core* c, step what) noexcept {
   if (what == step::discard) return nullptr;
   auto* self = static_cast<deferred_awaiter_base*>(s);
   if (self->ctx_) self->ctx_->leave();
-  resumption mine{self->ctx_, nullptr, this_resumption, std::nullopt};
+  resumption mine{self->ctx_, nullptr, this_resumption, std::nullopt, c->has(core::stopped)};
   this_resumption = &mine;
   resume(self->handle_);  // which ends the life of `self`
   this_resumption = mine.outer;

@@ -18,6 +18,7 @@ struct resumption {
   core* next;
   resumption* outer;
   std::optional<failure> thrown;  // what an await has thrown since, with its trail
+  bool stopped = false;           // what it got came from work that was stopped for good
 };
 
 extern thread_local constinit resumption* this_resumption __attribute__((tls_model("initial-exec")));

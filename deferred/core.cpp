@@ -124,6 +124,7 @@ void abandon(core* c) noexcept {
   if (c->result != kind::error || (c->flags & relevant) != core::fired) return;
   const failure lost = std::move(c->error());
   c->clear();
+  if (c->has(core::stopped) && lost.check<cancelled>()) return;
   report(lost, c->created);
 }
 
@@ -255,6 +256,7 @@ bool link(core* outer, core* inner) noexcept {
 
 void take_result(core* to, core* from) noexcept {
   if (from->result == kind::error) {
+    if (from->has(core::stopped)) to->set(core::stopped);
     to->put_error(std::move(from->error()));
     from->clear();
     return;

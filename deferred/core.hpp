@@ -78,6 +78,7 @@ struct core {
   static constexpr std::uint16_t asked = 128;      // its canceller said `later`
   static constexpr std::uint16_t coroutine = 256;  // it lies in the promise of a coroutine
   static constexpr std::uint16_t unentered = 512;  // which has not begun (GCC PR106188)
+  static constexpr std::uint16_t stopped = 1024;   // cancelled for good: `cancelled` is no news
 
   static constexpr std::uint8_t unit = 8;  // the arena is measured in these
 
@@ -194,7 +195,8 @@ void bury(core* c) noexcept;
 /// Gives back the weak reference of a core whose result and stages are destroyed.
 void release_weak(core* c) noexcept;
 
-/// Lets the outcome of an idle core without consumer go: a failure is reported.
+/// Lets the outcome of an idle core without consumer go: a failure is reported, but not the
+/// `cancelled` of work that its scope or reactor has stopped.
 void abandon(core* c) noexcept;
 
 /// Fires with a failure.

@@ -13,9 +13,12 @@ void throw_failure(const failure& f) {
 // resumption returns; in that way a chain of coroutines ends in a loop.
 void finish_coroutine(coroutine_core* c) noexcept {
   const context* ctx = &c->work.ctx;
+  resumption* mine = this_resumption;
+  const bool continues = mine && mine->ctx == ctx;
+  if (ctx->stopping() || (continues && mine->stopped)) c->set(core::stopped);
   c->work.~root();
   c->set(core::fired);
-  if (resumption* mine = this_resumption; mine && mine->ctx == ctx) {
+  if (continues) {
     mine->ctx = nullptr;
     mine->next = c;
     return;

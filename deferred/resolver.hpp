@@ -9,6 +9,8 @@ namespace mobius {
 
 namespace detail {
 
+class due;
+
 template <class T, class F>
 class canceller_of final : public canceller {
  public:
@@ -90,6 +92,7 @@ class resolver {
  private:
   template <class, class>
   friend class detail::canceller_of;
+  friend class detail::due;
   template <class U>
   friend auto make_deferred(std::source_location where);
 

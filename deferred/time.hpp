@@ -23,12 +23,38 @@ concept time_source = requires(S& s, std::chrono::nanoseconds delay) {
 template <time_source Source, class F, class... Args>
 auto defer_later(Source& source, std::chrono::nanoseconds delay, F f, Args... args);
 
+namespace detail {
+
+/// The call that defer_later makes. Dropped unmade, by a cancel or by a reactor that ends, it gives
+/// `cancelled` to who waits.
+class due {
+ public:
+  explicit due(resolver<void> r) noexcept : fire_(std::move(r)) {}
+  due(const due&) = default;
+  due(due&&) noexcept = default;
+  due& operator=(const due&) = delete;
+  ~due() {
+    core* c = fire_.core_;
+    if (c && c->resolvers == 1 && c->has(core::awaited) && !c->has(core::fired | core::cancelling)) {
+      c->set(core::stopped);
+      fire_.errback(cancelled_failure());
+    }
+  }
+
+  void operator()() const { fire_(); }
+
+ private:
+  resolver<void> fire_;
+};
+
+}  // namespace detail
+
 /// Fires after `delay`.
 template <time_source Source>
 deferred<void> defer_later(Source& source, std::chrono::nanoseconds delay,
                            std::source_location where = std::source_location::current()) {
   auto [d, fire] = make_deferred<void>(where);
-  auto call = source.call_later(delay, [r = std::move(fire)] { r(); });
+  auto call = source.call_later(delay, detail::due(std::move(fire)));
   detail::set_canceller(d, [call]() mutable { call.cancel(); });
   return std::move(d);
 }
