@@ -228,6 +228,8 @@ void cancel_quietly(core* c) noexcept try { cancel(c); } catch (...) {
 }
 
 bool link(core* outer, core* inner) noexcept {
+  if (inner->has(core::unentered)) [[unlikely]]
+    abort_not_entered();
   bool misuse = outer == inner;
 #ifndef NDEBUG
   misuse = misuse || waits_for(inner, outer);

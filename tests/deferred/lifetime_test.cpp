@@ -164,6 +164,45 @@ TEST_CASE("a callback may drop or move the handle that runs it") {
   }
 }
 
+TEST_CASE("a callback may hand the chain that runs it on: to another type, or to a coroutine") {
+  const no_leak check;
+  for (const bool ready : {false, true}) {
+    auto ends = make_deferred<int>();
+    deferred<int> d = std::move(ends.deferred);
+    deferred<std::string> text;
+    if (ready) ends.resolver(1);
+    d.add_callback([&](int n) {
+      text = std::move(d).add_callback([](int m) { return std::to_string(m); });
+      return n + 1;
+    });
+    if (!ready) ends.resolver(1);
+    CHECK(std::move(text).get_now() == "2");
+
+    auto other = make_deferred<int>();
+    deferred<int> e = std::move(other.deferred);
+    deferred<int> awaiting;
+    if (ready) other.resolver(5);
+    e.add_callback([&](int n) {
+      awaiting = wait_for(std::move(e));
+      return n;
+    });
+    if (!ready) other.resolver(5);
+    CHECK(std::move(awaiting).get_now() == 6);
+  }
+}
+
+TEST_CASE("a callback may assign a new deferred to the handle that runs it") {
+  const no_leak check;
+  reports hook;
+  auto d = succeed(1);
+  d.add_callback([&](int n) -> int {
+    d = succeed(10);
+    throw std::runtime_error("of the first, " + std::string(1, static_cast<char>('0' + n)));
+  });
+  CHECK(*d.value_if() == 10);
+  CHECK(hook.errors == std::vector<std::string>{"of the first, 1"});
+}
+
 TEST_CASE("what a callback adds to its own handle runs after it, not inside it") {
   const no_leak check;
   std::string order;
