@@ -386,6 +386,9 @@ void reactor::shut_down() noexcept {
   here.roots = &roots_;
 
   drop_delayed_calls();
+  // Before the services close what the chains wait for: they are cancelled, and see no error.
+  detail::list_link stopping;
+  cancel_chains(stopping);
   for (std::size_t i = services_.size(); i-- > 0;) services_[i].stop(services_[i].object);
   // In another thread, or with a kernel that has taken nothing yet, the wake-up's poll is left to
   // the closing of the ring: it writes to no memory of ours.
@@ -394,19 +397,13 @@ void reactor::shut_down() noexcept {
   if (wake_->armed && !leave_wake) cancel(detail::user_data_of(*wake_));
   wake_->armed = true;  // it is not armed again
 
-  detail::list_link stopping;
   try {
     const auto begin = clock::now();
     bool reported = false;
     running_ = true;
     ready_.splice(at_start_);
     while (true) {
-      while (!roots_.alone()) {
-        auto* chain = static_cast<detail::root*>(roots_.next());
-        chain->unlink();
-        chain->link_before(stopping);
-        chain->ctx.cancel();  // may end other chains, too, and start new ones
-      }
+      cancel_chains(stopping);
       run_ready();
       inbox_->take(ready_);
       if (!ready_.empty() || !later_.empty() || !roots_.alone()) {
@@ -452,6 +449,15 @@ void reactor::shut_down() noexcept {
 
 void reactor::drop_delayed_calls() noexcept {
   while (!delayed_calls_.alone()) static_cast<detail::delayed_block*>(delayed_calls_.next())->cancel();
+}
+
+void reactor::cancel_chains(detail::list_link& stopping) noexcept {
+  while (!roots_.alone()) {
+    auto* chain = static_cast<detail::root*>(roots_.next());
+    chain->unlink();
+    chain->link_before(stopping);
+    chain->ctx.cancel();  // may end other chains, too, and start new ones
+  }
 }
 
 void reactor::report_stuck(const detail::list_link& chains) noexcept {

@@ -239,6 +239,7 @@ class reactor {
   void on_wake() noexcept;
   void shut_down() noexcept;
   void drop_delayed_calls() noexcept;
+  void cancel_chains(detail::list_link& stopping) noexcept;
   void report_stuck(const detail::list_link& chains) noexcept;
   void finish_signal();
   void run_main(detail::detached& main, bool& done, detail::context& ctx);
