@@ -75,9 +75,10 @@ bool waits(const form& list, std::size_t first) {
 
 }  // namespace
 
-interpreter::interpreter()
-    : previous_hook_(mobius::set_unhandled_hook(
-          [this](const failure& f, std::string_view) { out("unhandled " + exception_name(f)); })) {}
+interpreter::interpreter(style s)
+    : style_(s), previous_hook_(mobius::set_unhandled_hook([this](const failure& f, std::string_view) {
+        out("unhandled " + exception_name(f));
+      })) {}
 
 interpreter::~interpreter() {
   // What still waits gets `broken_deferred` now, which is mobius' own and in no trace of Twisted's.
@@ -205,7 +206,16 @@ void interpreter::add_stage(const form& f) {
   }
   const std::string& label = f[2].word;
   const bool wait = waits(f, 3);
-  if (head == "then" && wait) {
+  if (style_ == style::coroutines) {
+    const auto stage = [this, &label, &f](auto in) { return stage_coroutine(label, f, 3, std::move(in)); };
+    if (head == "then") {
+      d.add_callback([stage](val v) { return stage(std::move(v)); });
+    } else if (head == "catch") {
+      d.add_errback([stage](failure e) { return stage(std::move(e)); });
+    } else {
+      d.add_both([stage](result<val> r) { return stage(std::move(r)); });
+    }
+  } else if (head == "then" && wait) {
     d.add_callback([this, &label, &f](val v) { return waiting(label, f, 3, std::move(v)); });
   } else if (head == "then") {
     d.add_callback([this, &label, &f](val v) { return plain(label, f, 3, std::move(v)); });
@@ -329,6 +339,15 @@ deferred<val> interpreter::waiting(const std::string& label, const form& list, s
   outcome end = body(label, list, first, std::move(in));
   if (auto* r = std::get_if<result<val>>(&end)) return mobius::from_result(std::move(*r));
   return std::get<deferred<val>>(std::move(end));
+}
+
+deferred<val> interpreter::stage_coroutine(const std::string& label, const form& list, std::size_t first,
+                                           result<val> in) {
+  if (waits(list, first)) {
+    deferred<val> inner = waiting(label, list, first, std::move(in));
+    co_return co_await std::move(inner);
+  }
+  co_return plain(label, list, first, std::move(in));
 }
 
 mobius::task<val> interpreter::coroutine(std::string label, const std::vector<form>& statements,

@@ -27,7 +27,10 @@ struct E3 : E1 {};
 
 class interpreter {
  public:
-  interpreter();
+  /// What the stages of a program are made of.
+  enum class style { callbacks, coroutines };
+
+  explicit interpreter(style s = style::callbacks);
   interpreter(const interpreter&) = delete;
   interpreter& operator=(const interpreter&) = delete;
   ~interpreter();
@@ -66,10 +69,13 @@ class interpreter {
                             mobius::result<val> in);
   mobius::deferred<val> waiting(const std::string& label, const form& list, std::size_t first,
                                 mobius::result<val> in);
+  mobius::deferred<val> stage_coroutine(const std::string& label, const form& list, std::size_t first,
+                                        mobius::result<val> in);
   mobius::task<val> coroutine(std::string label, const std::vector<form>& statements, std::size_t first);
   mobius::task<val> attempt(std::string label, const form& f);
   mobius::task<val> with_cleanup(std::string label, const form& f);
 
+  style style_;
   std::map<std::string, entry> names_;
   std::vector<std::string> order_;
   std::vector<std::string> trace_;

@@ -191,6 +191,19 @@ TEST_CASE("a callback may hand the chain that runs it on: to another type, or to
   }
 }
 
+TEST_CASE("a deferred that is running a callback counts as not ready for who waits for it") {
+  const no_leak check;
+  auto d = succeed(3);
+  auto outer = succeed(0);
+  d.add_callback([&](int) {
+    outer.add_callback([&](int) { return std::move(d); });
+    CHECK(outer.waiting());
+    return 9;
+  });
+  REQUIRE(outer.value_if() != nullptr);
+  CHECK(*outer.value_if() == 9);
+}
+
 TEST_CASE("a callback may assign a new deferred to the handle that runs it") {
   const no_leak check;
   reports hook;

@@ -11,6 +11,8 @@
 
 namespace {
 
+using style = dtl::interpreter::style;
+
 // Where mobius differs on purpose: the program, which difference, and its own trace.
 struct difference {
   const char* program;
@@ -70,7 +72,7 @@ std::vector<std::string> comparable(const std::vector<std::string>& trace, const
   return kept;
 }
 
-void check_file(const std::string& path) {
+void check_file(const std::string& path, style stages) {
   std::map<std::string, int> left_out;
   int run = 0;
   int different = 0;
@@ -83,7 +85,7 @@ void check_file(const std::string& path) {
     }
     const std::size_t frames_before = mobius::detail::live_frames();
     {
-      dtl::interpreter vm;
+      dtl::interpreter vm(stages);
       const std::vector<std::string> got = comparable(vm.run(forms), vm);
       std::vector<std::string> wanted = p.trace;
       if (const difference* d = find_difference(p.name)) {
@@ -106,6 +108,15 @@ void check_file(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("the golden programs give Twisted's traces") { check_file(MOBIUS_TRACES "/golden.txt"); }
+TEST_CASE("the golden programs give Twisted's traces") {
+  check_file(MOBIUS_TRACES "/golden.txt", style::callbacks);
+}
 
-TEST_CASE("the random programs give Twisted's traces") { check_file(MOBIUS_TRACES "/corpus.txt"); }
+TEST_CASE("the random programs give Twisted's traces") {
+  check_file(MOBIUS_TRACES "/corpus.txt", style::callbacks);
+}
+
+TEST_CASE("the same programs give the same traces when every callback is a coroutine") {
+  check_file(MOBIUS_TRACES "/golden.txt", style::coroutines);
+  check_file(MOBIUS_TRACES "/corpus.txt", style::coroutines);
+}
