@@ -1,0 +1,151 @@
+#pragma once
+// The line of those who wait for something: what every primitive in this folder is made of.
+//
+// Order. Waiters stand first in, first out. What becomes free passes *straight* to the oldest one,
+// inside the call that freed it: nobody who comes later can take it first. A coroutine that was
+// granted something goes on in its turn of the ready queue; other entries (a deferred's) do what
+// their `granted` does at once, inside that call.
+//
+// Cancel. A waiter that is cancelled takes itself out of the line. One that was granted something
+// first keeps it: the result wins, nothing is lost.
+//
+// Nothing is allocated: an entry lives in the frame of the coroutine that waits.
+
+#include <coroutine>
+#include <cstddef>
+#include <source_location>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "../awaitable.hpp"
+#include "../context.hpp"
+#include "../list_link.hpp"
+
+namespace mobius::detail {
+
+/// One who waits; it stands in at most one line.
+class wait_entry : public list_link {
+ public:
+  using function = void (*)(wait_entry* self) noexcept;
+
+  /// Called with the entry out of the line, when it got what it waited for.
+  function granted = nullptr;
+};
+
+/// The line.
+class wait_queue {
+ public:
+  bool empty() const noexcept { return head_.alone(); }
+  /// The oldest entry; there must be one.
+  wait_entry& front() const noexcept { return *static_cast<wait_entry*>(head_.next()); }
+  void push(wait_entry& e) noexcept { e.link_before(head_); }
+
+  /// Grants the oldest entry what it waits for; there must be one.
+  void grant_front() noexcept { grant(front()); }
+  /// Grants all that stand in line now, oldest first.
+  void grant_all() noexcept {
+    while (!empty()) grant_front();
+  }
+  /// Grants one of them.
+  static void grant(wait_entry& e) noexcept {
+    e.unlink();
+    e.granted(&e);
+  }
+
+ private:
+  list_link head_;
+};
+
+/// Waits for a `Case`, which is a wait_entry that has
+///   `static constexpr const char* name`;
+///   `bool begin()`: takes what is free, or says false;
+///   `void enqueue()`: stands in line, after begin() said false;
+///   `void withdrawn()`: the wait that began was given up, and the entry is out of the line;
+///   `take()`: gives the result.
+template <class Case>
+class queued_awaiter final : public waiter, public Case {
+ public:
+  using value_type = decltype(std::declval<Case&>().take());
+
+  template <class... Args>
+  explicit queued_awaiter(Args&&... args) : waiter(leaf_kind), Case(std::forward<Args>(args)...) {
+    Case::granted = &queued_awaiter::on_granted;
+  }
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h,
+                     std::source_location where = std::source_location::current()) {
+    return suspend(h, context_of(h), where);
+  }
+  bool suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& where) {
+    if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
+    if (Case::begin()) {
+      state_ = state::done;
+      return false;
+    }
+    Case::enqueue();
+    return true;
+  }
+  value_type await_resume() {
+    leave();
+    if (was_stopped()) throw cancelled();
+    return Case::take();
+  }
+  result<value_type> outcome() {
+    leave();
+    if (was_stopped()) return cancelled_failure();
+    try {
+      if constexpr (std::is_void_v<value_type>) {
+        Case::take();
+        return {};
+      } else {
+        return Case::take();
+      }
+    } catch (...) {
+      return failure();
+    }
+  }
+
+ private:
+  static const leaf_type leaf_kind;
+
+  static void on_granted(wait_entry* e) noexcept {
+    auto& self = *static_cast<queued_awaiter*>(static_cast<Case*>(e));
+    self.state_ = state::done;
+    self.wake();
+  }
+  static bool cancel(leaf* l) noexcept {
+    auto& self = *static_cast<queued_awaiter*>(l);
+    if (self.state_ != state::waiting) return false;
+    self.stop();
+    self.wake();
+    self.unlink();
+    self.withdrawn();
+    return true;
+  }
+};
+
+template <class Case>
+const leaf_type queued_awaiter<Case>::leaf_kind{Case::name, &queued_awaiter::cancel};
+
+/// The awaitable of a `Case` made from `args`.
+template <class Case, class... Args>
+class [[nodiscard("co_await it")]] wait_operation {
+ public:
+  using case_type = Case;
+  static constexpr std::size_t arity = sizeof...(Args);
+
+  explicit wait_operation(Args... args) : args_(std::forward<Args>(args)...) {}
+  queued_awaiter<Case> operator co_await()&& {
+    return std::apply([](auto&... args) { return queued_awaiter<Case>(static_cast<Args&&>(args)...); },
+                      args_);
+  }
+  /// What a Case is made from.
+  std::tuple<Args...>& arguments() noexcept { return args_; }
+
+ private:
+  std::tuple<Args...> args_;
+};
+
+}  // namespace mobius::detail
