@@ -162,20 +162,23 @@ task<tcp_stream> connect(socket_address address) {
   co_return tcp_stream::adopt(fd.release());
 }
 
-task<tcp_stream> connect(std::string host, std::uint16_t port) {
-  const std::vector<socket_address> addresses = co_await resolve(host, port);
+task<tcp_stream> connect(std::vector<socket_address> addresses, std::string name) {
   std::string tried;
-  std::error_code last;
+  std::error_code last = std::make_error_code(std::errc::address_not_available);
   for (const socket_address& address : addresses) {
     result<tcp_stream> attempt = co_await as_result(connect(address));
     if (attempt) co_return std::move(*attempt);
     const auto* error = attempt.error().get_if<std::system_error>();
-    if (!error) attempt.error().rethrow();
+    if (!error || addresses.size() == 1) attempt.error().rethrow();
     last = error->code();
-    if (addresses.size() == 1) attempt.error().rethrow();
     tried += (tried.empty() ? "" : ", ") + address.host() + " (" + last.message() + ")";
   }
-  throw std::system_error(last, "connect " + host_and_port(host, port) + ": tried " + tried);
+  throw std::system_error(last, "connect " + name + ": tried " + (tried.empty() ? "no address" : tried));
+}
+
+task<tcp_stream> connect(std::string host, std::uint16_t port) {
+  std::vector<socket_address> addresses = co_await resolve(host, port);
+  co_return co_await connect(std::move(addresses), host_and_port(host, port));
 }
 
 }  // namespace mobius::net

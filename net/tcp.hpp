@@ -245,6 +245,10 @@ inline accept_operation tcp_listener::accept() { return accept_operation(state()
 /// ("connect 10.0.0.1:80: Connection refused").
 task<tcp_stream> connect(socket_address address);
 
+/// Connects to the first of `addresses` that answers, tried in the order given; `name` is what they
+/// are called in errors. Cancel at any point ends it. Throws as below.
+task<tcp_stream> connect(std::vector<socket_address> addresses, std::string name);
+
 /// Looks `host` up (literals short-cut) and connects to its addresses in the order given until one
 /// answers. Cancel at any point ends it. Throws what the look-up throws, or, when all addresses
 /// fail, std::system_error with the last one's code, whose text names each address and why.
