@@ -25,6 +25,10 @@ invalid_url::invalid_url(std::string_view url, std::string_view why)
             "; a URL looks like http://example.org:8080/path?query"),
       url_(without_user_info(url)) {}
 
+tls_unavailable::tls_unavailable(std::string_view url)
+    : error("request " + std::string(url) +
+            ": this build of mobius has no TLS yet, so https cannot be fetched; use an http URL") {}
+
 invalid_header::invalid_header(std::string_view name, std::string_view why)
     : error("invalid header " + detail::quoted(name) + ": " + std::string(why)), name_(name) {}
 

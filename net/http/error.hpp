@@ -25,6 +25,12 @@ class invalid_url : public error {
   std::string url_;
 };
 
+/// An https URL, which this build cannot fetch: it has no TLS. Nothing was looked up or sent.
+class tls_unavailable : public error {
+ public:
+  explicit tls_unavailable(std::string_view url);
+};
+
 /// A header field that must not be sent: its name is not a token, its value holds a control
 /// byte, or it is one that the library itself decides.
 class invalid_header : public error {

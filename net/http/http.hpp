@@ -2,6 +2,7 @@
 // HTTP/1.1: everything public in one include.
 
 #include "body_decoder.hpp"
+#include "client.hpp"
 #include "error.hpp"
 #include "framing.hpp"
 #include "head_scanner.hpp"
@@ -11,5 +12,6 @@
 #include "request_head.hpp"
 #include "request_parser.hpp"
 #include "response_parser.hpp"
+#include "server.hpp"
 #include "url.hpp"
 #include "writer.hpp"
