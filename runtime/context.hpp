@@ -237,6 +237,9 @@ class waiter : public node, public leaf {
 
   bool await_ready() const noexcept { return false; }
 
+  /// True if running `n` makes a waiting coroutine go on.
+  static bool is_wake_up(const node& n) noexcept { return n.run == &waiter::resume_waiting; }
+
   /// Called by what was waited for, once: the coroutine goes on in its turn.
   void wake() noexcept { this_thread.ready->push(this); }
 

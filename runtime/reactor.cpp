@@ -184,9 +184,19 @@ void reactor::loop(until end, const bool* done) {
 // One bounded pass over what is ready; what it makes ready in turn is run in it too.
 void reactor::run_ready() noexcept {
   ready_.splice(later_);
+  if (order_) return run_in_order();
   for (unsigned i = 0; i < ready_budget && !ready_.empty(); ++i) {
     detail::node* n = ready_.pop();
     n->run(n);
+  }
+}
+
+void reactor::run_in_order() noexcept {
+  for (unsigned i = 0; i < ready_budget && order_ && !ready_.empty(); ++i) {
+    detail::node* n = order_->pick(order_, ready_);
+    if (!n) return;
+    n->run(n);
+    if (order_) order_->ran(order_);
   }
 }
 
@@ -259,6 +269,7 @@ void reactor::handle_enter_error(int error) {
 void reactor::reap() noexcept {
   detail::completion batch[completion_batch];
   while (const unsigned count = ring_.reap(batch, completion_batch)) {
+    if (order_) order_->arrange(order_, batch, count);
     for (unsigned i = 0; i < count; ++i) dispatch(batch[i]);
     if (count < completion_batch) return;
   }

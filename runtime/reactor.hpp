@@ -34,6 +34,16 @@ class op;
 struct completion_handler;
 class signal_watch;
 class sleep_awaiter;
+
+/// What a test may change in the order of things (see testing/shake.hpp).
+struct order_hook {
+  /// Takes out the node that runs next; null puts the rest off to the next turn.
+  node* (*pick)(order_hook* self, node_queue& ready) noexcept;
+  /// Called after each node that has run.
+  void (*ran)(order_hook* self) noexcept;
+  /// Rearranges completions that came together.
+  void (*arrange)(order_hook* self, completion* batch, unsigned count) noexcept;
+};
 }  // namespace detail
 
 /// A clock for tests, in place of the monotonic one. It jumps to the next timer when nothing is
@@ -199,6 +209,8 @@ class reactor {
   }
   /// `after` from now, never before now and without overflow.
   std::int64_t deadline_after(std::chrono::nanoseconds after) noexcept;
+  /// Installs a test's order of things; null takes it out.
+  void inject(detail::order_hook* order) noexcept { order_ = order; }
   /// The ring.
   detail::ring& ring() noexcept { return ring_; }
   /// How other threads reach the loop; shared with them.
@@ -226,6 +238,7 @@ class reactor {
   enum class until { idle, done, ended, stopped };  // ended: done, whatever is asked meanwhile
   void loop(until end, const bool* done = nullptr);
   void run_ready() noexcept;
+  void run_in_order() noexcept;
   void turn(bool may_wait);
   void wait_for_completions(bool may_wait);
   void handle_enter_error(int error);
@@ -264,6 +277,7 @@ class reactor {
   int caught_signal_ = 0;
   std::uint64_t turns_ = 0;
   detail::context* main_ = nullptr;
+  detail::order_hook* order_ = nullptr;
   detail::list_link roots_;
   detail::list_link delayed_calls_;
   std::vector<service_entry> services_;
