@@ -40,9 +40,19 @@ child::child(const std::string& program, const std::vector<std::string>& argumen
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
   posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
+  // A shell ignores SIGINT for what it runs in the background, and children inherit that.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t defaults;
+  sigemptyset(&defaults);
+  sigaddset(&defaults, SIGINT);
+  sigaddset(&defaults, SIGTERM);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
   begin_ = std::chrono::steady_clock::now();
   const int error =
-      posix_spawn(&pid_, program.c_str(), &actions, nullptr, pointers(argv).data(), pointers(env).data());
+      posix_spawn(&pid_, program.c_str(), &actions, &attributes, pointers(argv).data(), pointers(env).data());
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   pipe_ = ends[0];

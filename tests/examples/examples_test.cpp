@@ -163,7 +163,7 @@ TEST_CASE("the echo server says which port is taken") {
 TEST_CASE("hello_http greets") {
   child server(examples + "hello_http", {"0"});
   REQUIRE(server.wait_for("\n"));
-  const auto colon = server.output().rfind(':');
+  const auto colon = server.output().rfind(":");
   const auto port =
       static_cast<std::uint16_t>(std::strtoul(server.output().c_str() + colon + 1, nullptr, 10));
   const std::string answer =
