@@ -116,6 +116,21 @@ TEST_CASE("a callback that returns a pending deferred allocates nothing more tha
   CHECK(std::move(d).get_now() == 2);
 }
 
+TEST_CASE("callbacks on a coroutine's deferred lie in its frame") {
+  auto [d, fire] = make_deferred<int>();
+  const meter used;
+  auto c = plus_one(d);
+  c.add_callback([](int n) { return n + 1; });
+  c.add_callback([](int n) { return n + 1; });
+  CHECK(used.so_far().blocks == 1);
+  fire(1);
+  CHECK(std::move(c).get_now() == 4);
+
+  mobius::detail::coroutine_core core{std::source_location::current()};
+  CHECK(core.arena() == static_cast<void*>(core.stages));
+  core.work.~root();
+}
+
 TEST_CASE("the sizes of handles and cores stay what they are") {
   CHECK(sizeof(mobius::detail::core) == 128);
   CHECK(sizeof(deferred<long>) <= 24);
