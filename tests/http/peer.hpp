@@ -70,12 +70,34 @@ inline std::size_t count(std::string_view text, std::string_view part) {
   return found;
 }
 
-/// What a misbehaving server does with one connection.
-struct script {
-  std::string answer;        // sent when a request head has come
-  bool read_request = true;  // else it answers at once
-  bool hang = false;         // then does nothing until the client has gone
-  bool reset = false;        // then resets the connection instead of closing it
+/// What a misbehaving server does with one connection: it reads a request head, sends its answer,
+/// and closes.
+class script {
+ public:
+  explicit script(std::string text) : answer(std::move(text)) {}
+  /// After the answer it does nothing until the client has gone.
+  script hanging() const {
+    script other(*this);
+    other.hang = true;
+    return other;
+  }
+  /// It resets the connection instead of closing it.
+  script resetting() const {
+    script other(*this);
+    other.reset = true;
+    return other;
+  }
+  /// It does not wait for a request.
+  script hasty() const {
+    script other(*this);
+    other.read_request = false;
+    return other;
+  }
+
+  std::string answer;
+  bool read_request = true;
+  bool hang = false;
+  bool reset = false;
 };
 
 /// A server that plays a script to each connection.
