@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "../../runtime/detached.hpp"
+#include "../../runtime/shield.hpp"
 #include "../../runtime/timeout.hpp"
 #include "connection.hpp"
 
@@ -52,27 +53,27 @@ class served {
   net::tcp_listener* listener_;
 };
 
-// Accepts until the site stops.
-task<> accept_all(std::shared_ptr<site> owner, net::tcp_listener& listener) {
-  const served entry(*owner, listener);
-  while (!owner->stopping) {
-    result<net::tcp_stream> client = co_await as_result(listener.accept());
-    if (!client && !owner->stopping) client.error().rethrow();
-    if (client) site::start(owner, std::move(*client));
+// Accepts until the site stops, and then waits for its connections.
+task<> serve_all(std::shared_ptr<site> owner, net::tcp_listener& listener) {
+  {
+    const served entry(*owner, listener);
+    while (!owner->stopping) {
+      result<net::tcp_stream> client = co_await as_result(listener.accept());
+      if (!client && !owner->stopping) client.error().rethrow();
+      if (client) site::start(owner, std::move(*client));
+    }
   }
+  co_await owner->all_gone();
 }
 
-task<> serve(std::shared_ptr<site> owner, net::tcp_listener& listener) {
-  // Also what a cancel comes through, which leaves no time to wait for the connections.
-  const struct on_exit {
-    explicit on_exit(site& s) noexcept : owner(s) {}
-    on_exit(const on_exit&) = delete;
-    on_exit& operator=(const on_exit&) = delete;
-    ~on_exit() { owner.abort(); }
-    site& owner;
-  } guard(*owner);
-  co_await accept_all(owner, listener);
+task<> abort_all(std::shared_ptr<site> owner) {
+  owner->abort();
   co_await owner->all_gone();
+}
+
+// However it ends, no connection is left behind.
+task<> serve(std::shared_ptr<site> owner, net::tcp_listener& listener) {
+  return finally(serve_all(owner, listener), [owner] { return abort_all(owner); });
 }
 
 task<> serve_owned(std::shared_ptr<site> owner, net::tcp_listener listener) {

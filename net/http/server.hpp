@@ -67,10 +67,9 @@ class server {
   }
   ~server();
 
-  /// Serves the connections of a listener, which must live until then, until `stop`, and on until the
-  /// last of them has ended.
-  /// May overlap for several listeners. Cancel: stops accepting and aborts all connections, which
-  /// end on their own. Throws what `accept` throws.
+  /// Serves the connections of a listener, which must live until then, until `stop`; ends when the
+  /// last connection has ended. May overlap for several listeners. Cancel: stops accepting and
+  /// aborts all connections of the server. Throws what `accept` throws.
   ///
   ///     mobius::net::tcp_listener port("127.0.0.1", 0);
   ///     co_await site.serve(port);
