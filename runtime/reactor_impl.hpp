@@ -65,7 +65,11 @@ struct main_outcome {
 /// The chain of `run`.
 template <class A, class T>
 detached drive_main(A a, std::shared_ptr<main_outcome<T>> out) {
-  out->value.emplace(co_await outcome_operation<A>(a));
+  try {
+    out->value.emplace(co_await outcome_operation<A>(a));
+  } catch (...) {
+    out->value.emplace(failure());  // it could not even be started
+  }
   out->done = true;
 }
 
