@@ -22,13 +22,18 @@ void join::arrived(branch_slot& slot, failure* error) noexcept {
   wake();
 }
 
-// Keeps the error that is to be thrown; an error beats `cancelled`.
+// Keeps the error that is to be thrown. An error beats `cancelled`, but not in a race: what was
+// stopped there might have succeeded.
 void join::note(const failure& error, bool decided) noexcept {
   const bool stopped = error.check<cancelled>();
+  if (rule_ == join_rule::success && !decided) {
+    if (!error_ || stopped) error_ = error;
+    return;
+  }
   const bool counts = rule_ == join_rule::all || !decided;
   if (counts && (!error_ || (!stopped && error_->check<cancelled>()))) {
     error_ = error;
-  } else if (!stopped && !(rule_ == join_rule::success && !decided)) {
+  } else if (!stopped) {
     report_unhandled(error, rule_ == join_rule::all   ? "when_all, after its first error"
                             : rule_ == join_rule::any ? "a loser of when_any"
                                                       : "a loser of race");

@@ -314,8 +314,8 @@ auto when_any(R&& range) {
 
 /// Awaits `a...` at once until the first of them *succeeds*; cancels the others and waits for their
 /// end. Gives the index and a variant of the results. An error before that is dropped, as another
-/// may still succeed; if all fail, the first error is thrown. What a loser fails with after it was
-/// cancelled goes to the unhandled hook.
+/// may still succeed; if all fail, the first error is thrown, or `cancelled` if any was stopped by a
+/// cancel. What a loser fails with after it was cancelled goes to the unhandled hook.
 ///
 ///     auto [index, stream] = co_await mobius::race(connect(first), connect(second));
 template <awaitable... A>
