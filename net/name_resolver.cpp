@@ -93,9 +93,15 @@ bool resolve_awaiter::suspend(std::coroutine_handle<> h, core::context* ctx,
     state_ = state::done;
     return false;
   }
-  auto job = std::make_unique<lookup_job>(*this);
-  reactor_.service<core::thread_pool>().submit(*job);
-  job_ = job.release();
+  try {
+    auto job = std::make_unique<lookup_job>(*this);
+    reactor_.service<core::thread_pool>().submit(*job);
+    job_ = job.release();
+  } catch (...) {
+    slot_.set_exception();
+    state_ = state::done;
+    return false;
+  }
   reactor_.begin_external();
   return true;
 }

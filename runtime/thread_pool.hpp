@@ -78,8 +78,9 @@ class offload_awaiter final : public waiter, public job {
     try {
       reactor_.service<thread_pool>().submit(*this);
     } catch (...) {
-      leave();
-      throw;
+      slot_.set_exception();
+      state_ = state::done;
+      return false;
     }
     reactor_.begin_external();
     return true;
