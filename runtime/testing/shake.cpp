@@ -72,6 +72,7 @@ task<> run_once(const detail::test_body& body, world& w, std::uint64_t seed, std
   mobius::detail::context* target = nullptr;
   std::size_t moment = 0;
   shaker order(w.reactor, seed);
+  co_await yield();
   order.on_step = [&] {
     if (!target || ++moment != at) return;
     reached = true;
@@ -87,6 +88,7 @@ task<> run_once(const detail::test_body& body, world& w, std::uint64_t seed, std
 
 task<> run_with(const detail::test_body& body, world& w, std::uint64_t seed) {
   const shaker order(w.reactor, seed);
+  co_await yield();
   co_await body(w);
 }
 

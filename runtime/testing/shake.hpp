@@ -24,7 +24,7 @@ namespace mobius::testing {
 /// `call_soon`, `post` and `call_later` keep their order, as do the results of one operation.
 class shaker : private mobius::detail::order_hook {
  public:
-  /// Takes over `r`'s order. Equal seeds give equal orders; 0 leaves the natural one.
+  /// Takes over `r`'s order, from its next turn on. Equal seeds give equal orders; 0 leaves the natural one.
   shaker(reactor& r, std::uint64_t seed);
   shaker(const shaker&) = delete;
   shaker& operator=(const shaker&) = delete;
