@@ -1,10 +1,13 @@
 #include "listener_state.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <stdexcept>
 #include <utility>
 
 namespace mobius::net::detail {
@@ -38,27 +41,41 @@ bool is_shortage(std::int32_t error) noexcept {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+std::uint64_t inode_of(const std::string& path) noexcept {
+  struct stat s {};
+  return !path.empty() && lstat(path.c_str(), &s) == 0 ? s.st_ino : 0;
+}
+
 }  // namespace
 
-listener_state::listener_state(reactor& r, int fd)
+void throw_no_listener() {
+  throw std::logic_error("this listener holds no socket; it was closed or moved from");
+}
+
+listener_state::listener_state(reactor& r, int fd, std::size_t max_open, std::string path)
     : open_socket(r, &listener_state::on_shutdown),
+      stream_counter(&listener_state::on_stream_ended),
       reactor_(r),
+      max_open_(max_open),
+      path_(std::move(path)),
+      inode_(inode_of(path_)),
       fd_(fd),
       address_(socket_address::local_of(fd)) {}
 
-listener_state::~listener_state() {
-  reactor_.timers().cancel(pause_);
-  if (fd_ >= 0) ::close(fd_);
-}
+listener_state::~listener_state() { close_socket(); }
 
 void listener_state::arm() {
-  if (armed_ || closing_ || pause_.armed()) return;
+  if (armed_ || closing_ || stopped_ || pause_.armed() || at_limit(waiting())) return;
   core::request r{.opcode = IORING_OP_ACCEPT, .fd = fd_};
   r.op_flags = SOCK_CLOEXEC;
   r.priority = IORING_ACCEPT_MULTISHOT;
   reactor_.start(accept_, r, true);
   armed_ = true;
-  stopping_ = false;
+  pausing_ = false;
+}
+
+void listener_state::pause_accepting() noexcept {
+  if (armed_ && !std::exchange(pausing_, true)) reactor_.cancel(core::user_data_of(accept_));
 }
 
 void listener_state::on_accept(core::completion_handler* self, std::int32_t result,
@@ -69,39 +86,69 @@ void listener_state::on_accept(core::completion_handler* self, std::int32_t resu
     ::close(result);
   } else if (result >= 0) {
     s.waiting_.push_back(result);
-    if (s.waiting_.size() - s.next_ >= max_waiting && s.armed_ && !std::exchange(s.stopping_, true)) {
-      s.reactor_.cancel(core::user_data_of(s.accept_));
-    }
+    if (s.waiting() >= max_waiting || s.at_limit(s.waiting())) s.pause_accepting();
   } else if (is_shortage(-result)) {
     // The connection stays in the backlog; trying again at once would fail at once.
     if (!s.closing_) s.reactor_.timers().add(s.pause_, s.reactor_.deadline_after(pause_without_descriptors));
-  } else if (!concerns_one_connection(-result) && !(result == -ECANCELED && (s.stopping_ || s.closing_))) {
+  } else if (!concerns_one_connection(-result) && !s.pausing_ && !s.closing_ && !s.stopped_) {
     s.error_ = -result;
   }
-  if (s.acceptor_ && (s.has_connection() || s.error_ != 0)) {
-    std::exchange(s.acceptor_, nullptr)->ready(s.has_connection() ? 0 : s.error_);
-  } else if (s.acceptor_) {
-    s.arm();
-  }
+  s.serve_acceptor();
   s.finish_if_idle();
 }
 
+void listener_state::serve_acceptor() noexcept {
+  if (!acceptor_ || !acceptor_->waits()) return;
+  if (has_connection() || error_ != 0) {
+    acceptor_->ready(has_connection() ? 0 : error_);
+  } else if (stopped_ && waiting() == 0) {
+    acceptor_->ready(EBADF);
+  } else {
+    arm();
+  }
+}
+
 void listener_state::on_pause_over(core::timer* t) noexcept {
-  listener_state& s = static_cast<pausing*>(t)->listener;
-  if (s.acceptor_) s.arm();
+  static_cast<pausing*>(t)->listener.serve_acceptor();
+}
+
+void listener_state::on_stream_ended(stream_counter* self) noexcept {
+  auto& s = *static_cast<listener_state*>(self);
+  --s.open_;
+  if (!s.closing_) s.serve_acceptor();
+  s.release();
 }
 
 void listener_state::begin_close() noexcept {
   if (std::exchange(closing_, true)) return;
   unlink();
-  reactor_.timers().cancel(pause_);
-  for (; has_connection(); ++next_) ::close(waiting_[next_]);
-  if (acceptor_) std::exchange(acceptor_, nullptr)->ready(EBADF);
-  if (armed_) {
-    reactor_.cancel(core::user_data_of(accept_));
-  } else if (fd_ >= 0) {
-    ::close(std::exchange(fd_, -1));
-  }
+  if (pause_.armed()) reactor_.timers().cancel(pause_);
+  for (; next_ != waiting_.size(); ++next_) ::close(waiting_[next_]);
+  if (acceptor_ && acceptor_->waits()) acceptor_->ready(EBADF);
+  pause_accepting();
+  if (!armed_) close_socket();
+}
+
+void listener_state::stop() noexcept {
+  if (closing_ || std::exchange(stopped_, true)) return;
+  if (pause_.armed()) reactor_.timers().cancel(pause_);
+  take_backlog();
+  pause_accepting();
+  if (!armed_) close_socket();
+  serve_acceptor();
+}
+
+// What is in the kernel's queue would be reset with the socket.
+void listener_state::take_backlog() noexcept {
+  fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
+  for (int fd = 0; (fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) waiting_.push_back(fd);
+}
+
+void listener_state::close_socket() noexcept {
+  if (fd_ < 0) return;
+  // Unless somebody else listens there by now.
+  if (inode_ != 0 && inode_of(path_) == inode_) ::unlink(path_.c_str());
+  ::close(std::exchange(fd_, -1));
 }
 
 void listener_state::drop() noexcept {
@@ -117,7 +164,9 @@ void listener_state::on_shutdown(open_socket* self) noexcept {
 }
 
 void listener_state::finish_if_idle() noexcept {
-  if (closing_ && !armed_ && references_ == 0) delete this;
+  if (armed_ || !(closing_ || stopped_)) return;
+  close_socket();
+  if (closing_ && references_ == 0) delete this;
 }
 
 const core::leaf_type accept_awaiter::leaf_kind{"accept", &accept_awaiter::cancel};
@@ -128,7 +177,7 @@ accept_awaiter::~accept_awaiter() {
   // Only user space knows of this wait, so its frame may go at any time.
   if (listener_.acceptor_ == this) {
     listener_.acceptor_ = nullptr;
-    listener_.reactor_.drop();
+    if (waits()) listener_.reactor_.drop();
   }
   listener_.release();
 }
@@ -139,11 +188,12 @@ bool accept_awaiter::suspend(std::coroutine_handle<> h, core::context* ctx,
     throw std::logic_error(listener_.describe() + ": this listener belongs to the reactor of another thread");
   }
   if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
-  if (listener_.has_connection() || listener_.error_ != 0 || listener_.closing_ || listener_.acceptor_) {
+  const bool over = listener_.closing_ || (listener_.stopped_ && listener_.waiting() == 0);
+  if (listener_.has_connection() || listener_.error_ != 0 || over || listener_.acceptor_) {
     if (listener_.error_ != 0) result_ = listener_.error_;
-    if (listener_.acceptor_) result_ = EBUSY;
-    if (listener_.closing_) result_ = EBADF;
+    if (over) result_ = EBADF;
     if (listener_.has_connection()) result_ = 0;
+    if (listener_.acceptor_) result_ = EBUSY;
     state_ = state::done;
     return false;
   }
@@ -173,9 +223,10 @@ bool accept_awaiter::cancel(core::leaf* l) noexcept {
 result<int> accept_awaiter::accepted() {
   leave();
   if (was_stopped()) return cancelled_failure();
+  if (listener_.acceptor_ == this) listener_.acceptor_ = nullptr;
   if (result_ == 0 && listener_.has_connection()) {
     const int fd = listener_.waiting_[listener_.next_++];
-    if (!listener_.has_connection()) {
+    if (listener_.waiting() == 0) {
       listener_.waiting_.clear();
       listener_.next_ = 0;
     }

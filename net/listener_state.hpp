@@ -5,6 +5,8 @@
 #include <coroutine>
 #include <cstdint>
 #include <source_location>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "../runtime/op.hpp"
@@ -14,6 +16,8 @@
 namespace mobius::net::detail {
 
 class listener_state;
+
+[[noreturn]] void throw_no_listener();
 
 /// Someone who waits for a connection.
 class accept_awaiter : public core::waiter {
@@ -32,23 +36,35 @@ class accept_awaiter : public core::waiter {
   /// The next connection's descriptor; its error; or that the wait was cancelled.
   result<int> accepted();
 
+  listener_state& listener_;
+
  private:
   friend class listener_state;
   static const core::leaf_type leaf_kind;
   static bool cancel(core::leaf* self) noexcept;
+  bool waits() const noexcept { return state_ == state::waiting; }
   void ready(std::int32_t error) noexcept;
-
-  listener_state& listener_;
 };
 
-class listener_state : private open_socket {
+class listener_state : private open_socket, private stream_counter {
  public:
-  /// Takes over a listening socket.
-  listener_state(reactor& r, int fd);
+  /// Takes over a listening socket. At most `max_open` connections at a time; 0 is no limit. `path`
+  /// is a unix socket's, to be removed at the end.
+  listener_state(reactor& r, int fd, std::size_t max_open, std::string path = {});
   listener_state(const listener_state&) = delete;
   listener_state& operator=(const listener_state&) = delete;
 
   void drop() noexcept;
+  /// Listens no more; what the kernel has accepted is still handed out.
+  void stop() noexcept;
+  /// A stream was made of an accepted descriptor: whom its end is to be told.
+  stream_counter* count() noexcept {
+    ++open_;
+    retain();
+    return this;
+  }
+  /// Connections that were handed out and have not ended.
+  std::size_t open_connections() const noexcept { return open_; }
   void retain() noexcept { ++references_; }
   void release() noexcept {
     --references_;
@@ -74,27 +90,65 @@ class listener_state : private open_socket {
   static constexpr std::size_t max_waiting = 64;  // accepted and not yet taken; past it accepting pauses
 
   ~listener_state();
-  bool has_connection() const noexcept { return next_ != waiting_.size(); }
+  std::size_t waiting() const noexcept { return waiting_.size() - next_; }
+  bool at_limit(std::size_t more) const noexcept { return max_open_ != 0 && open_ + more >= max_open_; }
+  bool has_connection() const noexcept { return waiting() != 0 && !at_limit(0); }
   void arm();
+  void pause_accepting() noexcept;
+  void take_backlog() noexcept;
+  void close_socket() noexcept;
+  void serve_acceptor() noexcept;
   void begin_close() noexcept;
   void finish_if_idle() noexcept;
   static void on_accept(core::completion_handler* self, std::int32_t result, std::uint32_t flags) noexcept;
   static void on_pause_over(core::timer* t) noexcept;
   static void on_shutdown(open_socket* self) noexcept;
+  static void on_stream_ended(stream_counter* self) noexcept;
 
   reactor& reactor_;
   accepting accept_{*this};
   pausing pause_{*this};
-  accept_awaiter* acceptor_ = nullptr;
-  std::vector<int> waiting_;  // from next_ on: accepted, in order
+  accept_awaiter* acceptor_ = nullptr;  // from its wait to its resumption
+  std::vector<int> waiting_;            // from next_ on: accepted, in order
   std::size_t next_ = 0;
+  std::size_t open_ = 0;
+  std::size_t max_open_;
+  std::string path_;  // of a unix socket
+  std::uint64_t inode_ = 0;
   int fd_;
   std::int32_t error_ = 0;
   bool armed_ = false;
-  bool stopping_ = false;  // its cancel has been asked for
+  bool pausing_ = false;  // its cancel has been asked for
+  bool stopped_ = false;  // no new connections; those accepted are still handed out
   bool closing_ = false;
   std::uint32_t references_ = 1;
   socket_address address_;
+};
+
+/// The awaiter of `accept`: makes a stream of the descriptor.
+template <class Stream>
+class stream_accept_awaiter final : public accept_awaiter {
+ public:
+  using accept_awaiter::accept_awaiter;
+  Stream await_resume() { return outcome().value(); }
+  result<Stream> outcome() {
+    result<int> fd = accepted();
+    if (!fd) return std::move(fd.error());
+    return Stream(*fd, socket_address::peer_of(*fd), listener_.count());
+  }
+};
+
+/// What a listener's `accept` gives: awaited, a stream.
+template <class Stream>
+class [[nodiscard("co_await it")]] accept_operation {
+ public:
+  explicit accept_operation(listener_state & s) noexcept : listener_(&s) {}
+  stream_accept_awaiter<Stream> operator co_await() const noexcept {
+    return stream_accept_awaiter<Stream>(*listener_);
+  }
+
+ private:
+  listener_state* listener_;
 };
 
 }  // namespace mobius::net::detail

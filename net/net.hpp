@@ -3,4 +3,7 @@
 
 #include "address.hpp"
 #include "name_resolver.hpp"
+#include "options.hpp"
+#include "stream.hpp"
 #include "tcp.hpp"
+#include "unix.hpp"

@@ -8,7 +8,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <utility>
+
+#include "stream_ops.hpp"
 
 namespace mobius::net::detail {
 
@@ -32,19 +35,26 @@ void open_sockets::stop() noexcept {
   }
 }
 
-stream_state::stream_state(reactor& r, int fd, const socket_address& peer)
+stream_state::stream_state(reactor& r, int fd, const socket_address& peer, stream_counter* counter)
     : open_socket(r, &stream_state::on_shutdown),
       reactor_(r),
       pool_(r.service<core::buffers>().pool()),
+      counter_(counter),
       fd_(fd),
       peer_(peer) {}
 
 stream_state::~stream_state() {
+  drop_input();
   if (fd_ >= 0) ::close(fd_);
+  if (counter_) counter_->ended(counter_);
 }
 
 std::string stream_state::describe(const char* call) const {
-  return std::string(call) + " " + peer_.to_string();
+  const std::string what = std::string(call) + " ";
+  if (peer_.family() != AF_UNIX || !peer_.unix_name().empty()) return what + peer_.to_string();
+  const socket_address own = socket_address::local_of(fd_);
+  return what +
+         (own.unix_name().empty() ? "the other end of a socket pair" : "a client of " + own.to_string());
 }
 
 void stream_state::check_thread(const char* call) const {
@@ -56,8 +66,13 @@ void stream_state::check_thread(const char* call) const {
 
 // --- receiving ---------------------------------------------------------------------------------
 
-void stream_state::arm() {
-  if (!armed_ && !ended_ && receive_error_ == 0 && !closing_) start_receive(pool_.dry());
+void stream_state::arm(bool starved) {
+  if (armed_ || ended_ || receive_error_ != 0 || closing_) return;
+  if (reader_waits() && (starved || suits_directly(*reader_))) {
+    receive_into(*reader_);
+  } else if (!starved) {
+    start_receive(pool_.dry());
+  }
 }
 
 // Multishot: one request, many completions, each with a buffer that the kernel picked.
@@ -73,33 +88,76 @@ void stream_state::start_receive(bool poll_first) {
   pausing_ = false;
 }
 
+void stream_state::receive_into(read_waiter& reader) {
+  std::span<std::byte> to = reader.into_;
+  if (to.empty()) {
+    reader.spare_.reset(new (std::nothrow) core::spare_buffer);
+    if (!reader.spare_) return reader.ready(-ENOMEM);
+    to = reader.spare_->bytes;
+  }
+  constexpr std::size_t most = 1U << 30;
+  core::request r{.opcode = IORING_OP_RECV, .fd = fd_};
+  r.address = reinterpret_cast<std::uint64_t>(to.data());
+  r.length = static_cast<std::uint32_t>(std::min(to.size(), most));
+  reactor_.start(receive_, r, idle_);
+  armed_ = true;
+  direct_ = true;
+  pausing_ = false;
+}
+
 void stream_state::on_receive(core::completion_handler* self, std::int32_t result,
                               std::uint32_t flags) noexcept {
   stream_state& s = static_cast<receiving*>(self)->stream;
-  if (!(flags & IORING_CQE_F_MORE)) s.armed_ = false;
-  if (result > 0 && s.closing_) {
-    s.pool_.taken(buffer_of(flags), 0);
-    s.pool_.recycle(buffer_of(flags));
-  } else if (result > 0) {
-    s.queue_buffer(buffer_of(flags), static_cast<std::uint32_t>(result));
-  } else if (result == 0) {
-    s.ended_ = true;
-  } else if (result == -ENOBUFS) {
-    if (!s.closing_ && s.pool_.feed(s.feed_)) s.start_receive(true);
-  } else if (result != -ECANCELED || !(s.pausing_ || s.closing_)) {
-    s.receive_error_ = -result;
-  }
-  if (s.reader_ && s.has_input()) {
-    std::exchange(s.reader_, nullptr)->ready();
-  } else if (s.reader_ && !s.armed_ && s.feed_.alone()) {
-    s.arm();  // the kernel ended the multishot for a reason of its own
+  if (s.direct_) {
+    s.on_direct(result);
+  } else {
+    s.on_multishot(result, flags);
   }
   s.finish_if_idle();
 }
 
-void stream_state::on_fed(core::starved* self) noexcept {
-  stream_state& s = static_cast<feeding*>(self)->stream;
-  if (!s.armed_ && !s.closing_) s.start_receive(true);
+void stream_state::on_multishot(std::int32_t result, std::uint32_t flags) noexcept {
+  if (!(flags & IORING_CQE_F_MORE)) armed_ = false;
+  bool starved = false;
+  if (result > 0 && ((closing_ && !keep_input_) || ended_)) {
+    pool_.taken(buffer_of(flags), 0);
+    pool_.recycle(buffer_of(flags));
+  } else if (result > 0) {
+    queue_buffer(buffer_of(flags), static_cast<std::uint32_t>(result));
+  } else if (result == 0) {
+    ended_ = true;
+  } else if (result == -ENOBUFS) {
+    starved = !pool_.replenish();
+  } else if (result != -ECANCELED || !(pausing_ || closing_)) {
+    receive_error_ = -result;
+  }
+  if (!reader_waits()) return;
+  if (has_input()) {
+    reader_->ready();
+  } else if (!armed_) {
+    arm(starved);  // paused, starved, or ended by the kernel for a reason of its own
+  }
+}
+
+void stream_state::on_direct(std::int32_t result) noexcept {
+  armed_ = false;
+  direct_ = false;
+  read_waiter& reader = *reader_;
+  if (result > 0) {
+    if (static_cast<std::uint32_t>(result) < core::buffer_pool::buffer_size) full_in_a_row_ = 0;
+    reader.received_ = static_cast<std::uint32_t>(result);
+    reader.ready();
+  } else if (result == 0) {
+    ended_ = true;
+    reader.ready();
+  } else if (result == -ECANCELED || result == -EINTR) {
+    if (closing_) return reader.ready(-EBADF);
+    if (reader.cancel_asked_) return reader.interrupted();
+    arm();
+  } else {
+    receive_error_ = -result;
+    reader.ready();
+  }
 }
 
 void stream_state::queue_buffer(std::uint16_t id, std::uint32_t size) noexcept {
@@ -111,11 +169,19 @@ void stream_state::queue_buffer(std::uint16_t id, std::uint32_t size) noexcept {
     pool_.info(last_).next = id;
   }
   last_ = id;
-  // Nobody takes them: stop receiving. What is on its way is still queued, nothing is lost.
-  if (++queued_ >= max_queued && armed_ && !pausing_) {
-    pausing_ = true;
-    reactor_.cancel(core::user_data_of(receive_));
+  if (size < core::buffer_pool::buffer_size) {
+    full_in_a_row_ = 0;
+  } else if (full_in_a_row_ < full_before_direct) {
+    ++full_in_a_row_;
   }
+  // Nobody takes them: stop receiving.
+  if (++queued_ >= max_queued) pause_receiving();
+}
+
+// What is on its way is still queued, nothing is lost.
+void stream_state::pause_receiving() noexcept {
+  if (!armed_ || direct_ || std::exchange(pausing_, true)) return;
+  reactor_.cancel(core::user_data_of(receive_));
 }
 
 void stream_state::pop_buffer() noexcept {
@@ -123,6 +189,10 @@ void stream_state::pop_buffer() noexcept {
   first_ = pool_.info(id).next;
   --queued_;
   pool_.recycle(id);
+}
+
+void stream_state::drop_input() noexcept {
+  while (first_ != core::buffer_pool::none) pop_buffer();
 }
 
 lease stream_state::take_lease() {
@@ -147,29 +217,37 @@ std::size_t stream_state::take_bytes(std::span<std::byte> to) {
   return done;
 }
 
-read_waiter::read_waiter(stream_state& s, const core::leaf_type& kind) noexcept : waiter(kind), stream_(s) {
+read_waiter::read_waiter(stream_state& s, const core::leaf_type& kind, std::span<std::byte> into) noexcept
+    : waiter(kind), stream_(s), into_(into) {
   s.retain();
 }
 
 read_waiter::~read_waiter() {
-  // Only user space knows of this wait, so its frame may go at any time.
   if (stream_.reader_ == this) {
+    if (waits() && stream_.direct_) [[unlikely]] {
+      std::fputs(
+          "mobius: a coroutine was destroyed while its read was in flight; the kernel may still write to its "
+          "memory. Cancel it and wait for its end instead.\n",
+          stderr);
+      std::abort();
+    }
+    // Only user space knows of this wait, so its frame may go at any time.
     stream_.reader_ = nullptr;
-    stream_.reactor_.drop();
+    if (waits()) stream_.reactor_.drop();
   }
   stream_.release();
 }
 
-bool read_waiter::wait_for_bytes(std::coroutine_handle<> h, core::context* ctx,
-                                 const std::source_location& where) {
+bool read_waiter::suspend(std::coroutine_handle<> h, core::context* ctx, const std::source_location& where) {
   stream_.check_thread("read from");
   if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
-  if (stream_.has_input()) {
+  if (stream_.reader_ || stream_.closing_) {
+    result_ = stream_.reader_ ? -EBUSY : -EBADF;
     state_ = state::done;
     return false;
   }
-  if (stream_.reader_ || stream_.closing_) {
-    result_ = stream_.reader_ ? -EBUSY : -EBADF;
+  if (stream_.armed_ && stream_.suits_directly(*this)) stream_.pause_receiving();
+  if (stream_.has_input()) {
     state_ = state::done;
     return false;
   }
@@ -186,201 +264,61 @@ void read_waiter::ready(std::int32_t error) noexcept {
   wake();
 }
 
-bool read_waiter::cancel(core::leaf* l) noexcept {
-  auto& self = *static_cast<read_waiter*>(l);
-  if (self.state_ != state::waiting) return false;
-  self.stream_.reader_ = nullptr;
-  self.stream_.reactor_.drop();
-  self.stop();
-  self.wake();
-  return true;
-}
-
-const core::leaf_type receive_awaiter::leaf_kind{"receive", &read_waiter::cancel};
-const core::leaf_type read_some_awaiter::leaf_kind{"read_some", &read_waiter::cancel};
-
-namespace {
-
-failure read_failure(const stream_state& s, std::int32_t own_error, std::int32_t stream_error) {
-  if (own_error == -EBUSY)
-    return system_failure(EBUSY, s.describe("read from") + ": another reader is waiting already");
-  if (own_error == -EBADF)
-    return system_failure(EBADF, s.describe("read from") + ": the stream has been closed here");
-  return system_failure(stream_error, s.describe("read from"));
-}
-
-}  // namespace
-
-lease receive_awaiter::await_resume() {
-  leave();
-  if (was_stopped()) throw cancelled();
-  if (stream_.first_ != core::buffer_pool::none && result_ == 0) return stream_.take_lease();
-  if (result_ == 0 && stream_.receive_error_ == 0) return {};
-  read_failure(stream_, result_, stream_.receive_error_).rethrow();
-}
-
-result<lease> receive_awaiter::outcome() {
-  leave();
-  if (was_stopped()) return cancelled_failure();
-  if (result_ == 0 && (stream_.first_ != core::buffer_pool::none || stream_.receive_error_ == 0)) {
-    return stream_.take_lease();
-  }
-  return read_failure(stream_, result_, stream_.receive_error_);
-}
-
-std::size_t read_some_awaiter::await_resume() { return outcome().value(); }
-
-result<std::size_t> read_some_awaiter::outcome() {
-  leave();
-  if (was_stopped()) return cancelled_failure();
-  if (result_ == 0 && (stream_.first_ != core::buffer_pool::none || stream_.receive_error_ == 0)) {
-    return stream_.take_bytes(to_);
-  }
-  return read_failure(stream_, result_, stream_.receive_error_);
-}
-
-// --- sending -----------------------------------------------------------------------------------
-
-const core::leaf_type write_waiter::leaf_kind{"write_all", &write_waiter::cancel};
-
-write_waiter::write_waiter(stream_state& s, std::span<const std::byte> bytes) noexcept
-    : waiter(leaf_kind), stream_(s), bytes_(bytes) {
-  s.retain();
-}
-
-write_waiter::~write_waiter() {
-  if (state_ != state::waiting) {
-    stream_.release();
-    return;
-  }
-  std::fputs(
-      "mobius: a coroutine was destroyed while its write_all was in flight; the kernel may still read its "
-      "bytes. "
-      "Cancel it and wait for its end instead.\n",
-      stderr);
-  std::abort();
-}
-
-bool write_waiter::suspend(std::coroutine_handle<> h, core::context* ctx, const std::source_location& where) {
-  stream_.check_thread("write to");
-  if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
-  if (stream_.write_error_ != 0 || stream_.closing_ || bytes_.empty()) {
-    result_ = stream_.closing_ ? EBADF : stream_.write_error_;
-    state_ = state::done;
-    return false;
-  }
-  stream_.reactor_.hold();
-  stream_.enqueue(*this);
-  return true;
-}
-
-void write_waiter::finish(std::int32_t error) noexcept {
+void read_waiter::interrupted() noexcept {
+  stream_.reader_ = nullptr;
   stream_.reactor_.drop();
-  result_ = error;
-  const bool cancel_won = cancel_asked_ && error == ECANCELED && sent_ == 0;
-  if (cancel_won) {
-    stop();
-  } else {
-    state_ = state::done;
-  }
+  stop();
   wake();
 }
 
-result<void> write_waiter::outcome() {
-  leave();
-  if (was_stopped()) return cancelled_failure();
-  if (result_ == 0) return {};
-  std::string call = stream_.describe("write to");
-  if (result_ == EBADF) call += ": the stream has been closed here";
-  if (result_ == ECANCELED) {
-    call += ": interrupted after " + std::to_string(sent_) + " of " + std::to_string(bytes_.size()) +
-            " bytes; nothing more can be sent";
-  }
-  return system_failure(result_, call);
+// The stream closes; what was there for this reader and not yet taken goes with it.
+void read_waiter::lost() noexcept {
+  if (waits()) return ready(-EBADF);
+  if (received_ == 0) result_ = -EBADF;
 }
 
-bool write_waiter::cancel(core::leaf* l) noexcept {
-  auto& self = *static_cast<write_waiter*>(l);
-  if (self.state_ != state::waiting) return false;
-  if (std::exchange(self.cancel_asked_, true)) return true;
-  if (self.stream_.first_write_ == &self) {
-    self.stream_.reactor_.cancel(core::user_data_of(self.stream_.send_));
-  } else if (self.stream_.withdraw(self)) {
-    self.finish(ECANCELED);
+bool read_waiter::cancel(core::leaf* l) noexcept {
+  auto& self = *static_cast<read_waiter*>(l);
+  if (!self.waits()) return false;
+  if (!self.stream_.direct_) {
+    self.interrupted();
+  } else if (!std::exchange(self.cancel_asked_, true)) {
+    self.stream_.reactor_.cancel(core::user_data_of(self.stream_.receive_));
   }
   return true;
 }
 
-void stream_state::enqueue(write_waiter& w) {
-  if (last_write_) {
-    last_write_->next_write_ = &w;
-    last_write_ = &w;
-    return;
-  }
-  first_write_ = last_write_ = &w;
-  start_send();
+bool read_waiter::arrived() noexcept {
+  leave();
+  if (was_stopped()) return false;
+  if (stream_.reader_ == this) stream_.reader_ = nullptr;
+  return result_ == 0 &&
+         (received_ != 0 || stream_.first_ != core::buffer_pool::none || stream_.receive_error_ == 0);
 }
 
-bool stream_state::withdraw(write_waiter& w) noexcept {
-  for (write_waiter* before = first_write_; before; before = before->next_write_) {
-    if (before->next_write_ != &w) continue;
-    before->next_write_ = w.next_write_;
-    if (last_write_ == &w) last_write_ = before;
-    return true;
-  }
-  return false;
-}
-
-void stream_state::start_send() {
-  const auto rest = first_write_->bytes_.subspan(first_write_->sent_);
-  constexpr std::size_t most = 1U << 30;
-  core::request r{.opcode = IORING_OP_SEND, .fd = fd_};
-  r.address = reinterpret_cast<std::uint64_t>(rest.data());
-  r.length = static_cast<std::uint32_t>(std::min(rest.size(), most));
-  r.op_flags = MSG_NOSIGNAL | MSG_WAITALL;
-  reactor_.start(send_, r);
-  sending_ = true;
-}
-
-void stream_state::on_send(core::completion_handler* self, std::int32_t result, std::uint32_t) noexcept {
-  stream_state& s = static_cast<sending*>(self)->stream;
-  s.sending_ = false;
-  write_waiter& front = *s.first_write_;
-  if (result > 0) front.sent_ += static_cast<std::size_t>(result);
-  const bool complete = front.sent_ == front.bytes_.size();
-  if (!complete && result >= 0 && !front.cancel_asked_ && !s.closing_) {
-    s.start_send();  // short: the rest follows
-    return;
-  }
-  std::int32_t error = 0;
-  if (!complete) error = result < 0 ? -result : ECANCELED;
-  // A message that was sent in part leaves nothing sensible to send behind it.
-  const bool nothing_sent = error == ECANCELED && front.sent_ == 0 && !s.closing_;
-  if (error != 0 && !nothing_sent) s.write_error_ = s.closing_ ? EBADF : error;
-  s.first_write_ = front.next_write_;
-  if (!s.first_write_) s.last_write_ = nullptr;
-  front.finish(error);
-  if (s.write_error_ != 0) s.fail_writes(s.write_error_);
-  if (s.first_write_) s.start_send();
-  s.finish_if_idle();
-}
-
-void stream_state::fail_writes(std::int32_t error) noexcept {
-  while (write_waiter* w = first_write_) {
-    first_write_ = w->next_write_;
-    w->finish(error);
-  }
-  last_write_ = nullptr;
+failure read_waiter::error() const {
+  if (was_stopped()) return cancelled_failure();
+  std::string call = stream_.describe("read from");
+  if (result_ == -EBUSY) call += ": another reader is waiting already";
+  if (result_ == -EBADF) call += ": the stream has been closed here";
+  return system_failure(result_ != 0 ? -result_ : stream_.receive_error_, call);
 }
 
 // --- the end -----------------------------------------------------------------------------------
 
-void stream_state::begin_close() noexcept {
+void stream_state::shutdown_read() noexcept {
+  ended_ = true;
+  drop_input();
+  ::shutdown(fd_, SHUT_RD);
+  if (reader_waits() && !direct_) reader_->ready();
+}
+
+void stream_state::begin_close(bool keep_input) noexcept {
   if (std::exchange(closing_, true)) return;
+  keep_input_ = keep_input;
   unlink();
-  feed_.unlink();
-  while (first_ != core::buffer_pool::none) pop_buffer();
-  if (reader_) std::exchange(reader_, nullptr)->ready(-EBADF);
+  if (!keep_input) drop_input();
+  if (reader_ && !direct_) reader_->lost();
   if (armed_) reactor_.cancel(core::user_data_of(receive_));
   if (sending_) reactor_.cancel(core::user_data_of(send_));
 }
@@ -388,6 +326,12 @@ void stream_state::begin_close() noexcept {
 void stream_state::drop() noexcept {
   begin_close();
   release();
+}
+
+void stream_state::abort() noexcept {
+  const linger at_once{1, 0};
+  setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  drop();
 }
 
 void stream_state::on_shutdown(open_socket* self) noexcept {
@@ -401,46 +345,6 @@ void stream_state::finish_if_idle() noexcept {
   if (!closing_ || armed_ || sending_) return;
   if (closer_) std::exchange(closer_, nullptr)->closed(std::exchange(fd_, -1));
   if (references_ == 0) delete this;
-}
-
-const core::leaf_type close_awaiter::leaf_kind{"close", &close_awaiter::cancel};
-
-bool close_awaiter::suspend(std::coroutine_handle<> h, core::context* ctx,
-                            const std::source_location& where) {
-  handle_ = h;
-  ctx_ = ctx;
-  if (ctx) ctx->enter(*this, where);
-  if (!stream_) return false;
-  stream_->check_thread("close");
-  stream_->closer_ = this;
-  stream_->reactor_.hold();
-  state_ = state::waiting;
-  starting_ = true;
-  stream_->begin_close();
-  stream_->finish_if_idle();
-  starting_ = false;
-  return state_ == state::waiting;
-}
-
-void close_awaiter::closed(int fd) noexcept {
-  stream_->reactor_.drop();
-  if (fd >= 0 && ::close(fd) != 0) result_ = errno;
-  state_ = state::done;
-  if (!starting_) wake();
-}
-
-result<void> close_awaiter::outcome() {
-  leave();
-  if (result_ != 0) return system_failure(result_, stream_->describe("close"));
-  return {};
-}
-
-bool close_awaiter::cancel(core::leaf*) noexcept { return true; }
-
-close_awaiter::~close_awaiter() {
-  if (!stream_) return;
-  stream_->closer_ = nullptr;
-  stream_->drop();
 }
 
 }  // namespace mobius::net::detail

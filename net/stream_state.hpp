@@ -1,10 +1,16 @@
 #pragma once
 // The inside of a connected stream: a pooled block that the handle, and every operation of the
 // kernel on it, keep alive. The handle may go at any time; the last completion closes the
-// descriptor and frees the block.
+// descriptor and frees the block. TCP, unix and socket pairs all are this one.
+//
+// Receiving has two ways. Normally it is multishot into the reactor's buffers. For a reader that
+// takes large amounts while full buffers keep coming, and when the reactor has no buffer left, it
+// is single-shot into the reader's own memory (`direct`). It changes over only when nothing is
+// armed and nothing is queued, so no byte overtakes another.
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -37,20 +43,60 @@ class open_sockets {
   core::list_link list;
 };
 
+/// Who counts streams: told when one of them has ended.
+struct stream_counter {
+  using function = void (*)(stream_counter*) noexcept;
+  explicit stream_counter(function f) noexcept : ended(f) {}
+  function ended;
+};
+
 /// Someone who waits for bytes to arrive.
 class read_waiter : public core::waiter {
  public:
-  read_waiter(stream_state& s, const core::leaf_type& kind) noexcept;
+  /// `into` is where a large read may receive directly; empty if it wants a lease.
+  read_waiter(stream_state& s, const core::leaf_type& kind, std::span<std::byte> into = {}) noexcept;
 
-  /// The stream has something to say: bytes, the end, or (negative) an error of this wait.
-  void ready(std::int32_t error = 0) noexcept;
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h,
+                     std::source_location where = std::source_location::current()) {
+    return suspend(h, core::context_of(h), where);
+  }
+  bool suspend(std::coroutine_handle<> h, core::context* ctx, const std::source_location& where);
 
  protected:
   ~read_waiter();
-  bool wait_for_bytes(std::coroutine_handle<> h, core::context* ctx, const std::source_location& where);
+  /// What await_resume begins with: true if there is something to take, else see `error`.
+  bool arrived() noexcept;
+  failure error() const;
   static bool cancel(core::leaf* self) noexcept;
 
   stream_state& stream_;
+  std::span<std::byte> into_;
+  std::unique_ptr<core::spare_buffer> spare_;
+  std::uint32_t received_ = 0;  // directly
+
+ private:
+  friend class stream_state;
+
+  bool waits() const noexcept { return state_ == state::waiting; }
+  /// The stream has something to say: bytes, the end, or (negative) an error of this wait.
+  void ready(std::int32_t error = 0) noexcept;
+  void interrupted() noexcept;
+  void lost() noexcept;
+};
+
+class write_waiter;
+
+/// Where the bytes of a write come from when they are not one span.
+class write_source {
+ public:
+  /// Fills in the next request for the write that is at the front.
+  virtual void prepare(core::request& r) noexcept = 0;
+  /// Its result: gives the bytes that left by it, or the (negative) error.
+  virtual std::int32_t completed(write_waiter& w, std::int32_t result) noexcept = 0;
+
+ protected:
+  ~write_source() = default;
 };
 
 /// Someone who waits for bytes to be sent; they stay in the caller's memory.
@@ -68,6 +114,20 @@ class write_waiter : public core::waiter {
   void await_resume() { outcome().value(); }
   result<void> outcome();
 
+  /// For a source: there is no more than what has been sent.
+  void end_here() noexcept { total_ = sent_; }
+  /// For a source: the error that comes is its own, the stream is all right.
+  void blame_source() noexcept { source_failed_ = true; }
+
+ protected:
+  write_waiter(stream_state& s, write_source& source, std::uint64_t total) noexcept;
+
+  stream_state& stream_;
+  std::span<const std::byte> bytes_;
+  write_source* source_ = nullptr;
+  std::uint64_t total_;
+  std::uint64_t sent_ = 0;
+
  private:
   friend class stream_state;
   static const core::leaf_type leaf_kind;
@@ -75,27 +135,32 @@ class write_waiter : public core::waiter {
 
   void finish(std::int32_t error) noexcept;
 
-  stream_state& stream_;
-  std::span<const std::byte> bytes_;
-  std::size_t sent_ = 0;
   write_waiter* next_write_ = nullptr;
+  bool source_failed_ = false;
 };
 
 class stream_state : public core::pooled, private open_socket {
  public:
-  /// Takes over a connected socket.
-  stream_state(reactor& r, int fd, const socket_address& peer);
+  /// Takes over a connected socket. `counter`, if any, hears of its end.
+  stream_state(reactor& r, int fd, const socket_address& peer, stream_counter* counter = nullptr);
   stream_state(const stream_state&) = delete;
   stream_state& operator=(const stream_state&) = delete;
 
   /// The handle goes: operations are cancelled, and the last of them closes the descriptor.
   void drop() noexcept;
+  /// The same, and what is unsent is thrown away: the peer sees a reset.
+  void abort() noexcept;
   /// An awaiter uses the block.
   void retain() noexcept { ++references_; }
   void release() noexcept {
     --references_;
     finish_if_idle();
   }
+
+  /// Nothing is sent after the writes that have begun.
+  void shutdown_write();
+  /// Nothing is received any more; readers see the end.
+  void shutdown_read() noexcept;
 
   int fd() const noexcept { return fd_; }
   reactor& owner() const noexcept { return reactor_; }
@@ -123,130 +188,76 @@ class stream_state : public core::pooled, private open_socket {
     explicit sending(stream_state& s) noexcept : completion_handler(&stream_state::on_send), stream(s) {}
     stream_state& stream;
   };
-  struct feeding : core::starved {
-    explicit feeding(stream_state& s) noexcept : starved(&stream_state::on_fed), stream(s) {}
-    stream_state& stream;
-  };
 
   static constexpr std::uint16_t max_queued = 16;  // buffers; past it receiving pauses
+  // A reader with room for this much is worth receiving into after so many full buffers in a row:
+  // fewer and larger copies, see the table of techniques in bench/README.md.
+  static constexpr std::size_t large_read = 2 * core::buffer_pool::buffer_size;
+  static constexpr std::uint8_t full_before_direct = 4;
 
   ~stream_state();
 
   bool has_input() const noexcept {
     return first_ != core::buffer_pool::none || ended_ || receive_error_ != 0;
   }
-  void arm();
+  bool reader_waits() const noexcept { return reader_ && reader_->waits(); }
+  bool suits_directly(const read_waiter& r) const noexcept {
+    return r.into_.size() >= large_read && full_in_a_row_ >= full_before_direct;
+  }
+  void prefer_direct() noexcept;
+  void arm(bool starved = false);
   void start_receive(bool poll_first);
+  void receive_into(read_waiter& r);
+  void on_multishot(std::int32_t result, std::uint32_t flags) noexcept;
+  void on_direct(std::int32_t result) noexcept;
+  void pause_receiving() noexcept;
   void queue_buffer(std::uint16_t id, std::uint32_t size) noexcept;
   /// The next received buffer, or an empty lease at the end; the queue or the end must be there.
   lease take_lease();
   std::size_t take_bytes(std::span<std::byte> to);
   void pop_buffer() noexcept;
+  void drop_input() noexcept;
 
   void enqueue(write_waiter& w);
   void start_send();
+  std::int32_t refuses_writes() const noexcept;
   void fail_writes(std::int32_t error) noexcept;
   bool withdraw(write_waiter& w) noexcept;
 
-  void begin_close() noexcept;
+  void begin_close(bool keep_input = false) noexcept;
   void finish_if_idle() noexcept;
 
   static void on_receive(core::completion_handler* self, std::int32_t result, std::uint32_t flags) noexcept;
   static void on_send(core::completion_handler* self, std::int32_t result, std::uint32_t flags) noexcept;
-  static void on_fed(core::starved* self) noexcept;
   static void on_shutdown(open_socket* self) noexcept;
 
   reactor& reactor_;
   core::buffer_pool& pool_;
   receiving receive_{*this};
   sending send_{*this};
-  feeding feed_{*this};
-  read_waiter* reader_ = nullptr;
+  read_waiter* reader_ = nullptr;  // from its wait to its resumption
   write_waiter* first_write_ = nullptr;
   write_waiter* last_write_ = nullptr;
   close_awaiter* closer_ = nullptr;
+  stream_counter* counter_;
   int fd_;
   std::int32_t receive_error_ = 0;
   std::int32_t write_error_ = 0;
   std::uint16_t first_ = core::buffer_pool::none;
   std::uint16_t last_ = core::buffer_pool::none;
   std::uint16_t queued_ = 0;
-  bool armed_ = false;    // a receive is in flight
-  bool pausing_ = false;  // its cancel has been asked for, as nobody takes the buffers
-  bool sending_ = false;  // a send is in flight
-  bool ended_ = false;    // the peer has sent its last byte
+  std::uint8_t full_in_a_row_ = 0;
+  bool armed_ = false;        // a receive is in flight
+  bool direct_ = false;       // it goes into the reader's memory
+  bool pausing_ = false;      // its cancel has been asked for: nobody takes the buffers, or soon directly
+  bool sending_ = false;      // a send, or a read of the file to send, is in flight
+  bool ended_ = false;        // the peer has sent its last byte
+  bool write_ended_ = false;  // shutdown_write was called
   bool closing_ = false;
+  bool keep_input_ = false;  // while closing: the descriptor is handed on, with what is unread
   bool idle_ = false;
   std::uint32_t references_ = 1;
   socket_address peer_;
-};
-
-/// The awaiter of `receive`.
-class receive_awaiter final : public read_waiter {
- public:
-  explicit receive_awaiter(stream_state& s) noexcept : read_waiter(s, leaf_kind) {}
-
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> h,
-                     std::source_location where = std::source_location::current()) {
-    return wait_for_bytes(h, core::context_of(h), where);
-  }
-  bool suspend(std::coroutine_handle<> h, core::context* ctx, const std::source_location& where) {
-    return wait_for_bytes(h, ctx, where);
-  }
-  lease await_resume();
-  result<lease> outcome();
-
- private:
-  static const core::leaf_type leaf_kind;
-};
-
-/// The awaiter of `read_some`.
-class read_some_awaiter final : public read_waiter {
- public:
-  read_some_awaiter(stream_state& s, std::span<std::byte> to) noexcept : read_waiter(s, leaf_kind), to_(to) {}
-
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> h,
-                     std::source_location where = std::source_location::current()) {
-    return wait_for_bytes(h, core::context_of(h), where);
-  }
-  bool suspend(std::coroutine_handle<> h, core::context* ctx, const std::source_location& where) {
-    return wait_for_bytes(h, ctx, where);
-  }
-  std::size_t await_resume();
-  result<std::size_t> outcome();
-
- private:
-  static const core::leaf_type leaf_kind;
-  std::span<std::byte> to_;
-};
-
-/// The awaiter of `close`. It is no cancellation point: closing is short, and has to happen.
-class close_awaiter final : public core::waiter {
- public:
-  /// Takes the handle's share of the stream.
-  explicit close_awaiter(stream_state* s) noexcept : waiter(leaf_kind), stream_(s) {}
-  ~close_awaiter();
-
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> h,
-                     std::source_location where = std::source_location::current()) {
-    return suspend(h, core::context_of(h), where);
-  }
-  bool suspend(std::coroutine_handle<> h, core::context* ctx, const std::source_location& where);
-  void await_resume() { outcome().value(); }
-  result<void> outcome();
-
-  /// The stream has no operation any more.
-  void closed(int fd) noexcept;
-
- private:
-  static const core::leaf_type leaf_kind;
-  static bool cancel(core::leaf* self) noexcept;
-
-  stream_state* stream_;
-  bool starting_ = false;
 };
 
 }  // namespace mobius::net::detail

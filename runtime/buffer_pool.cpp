@@ -30,7 +30,8 @@ void* map(std::size_t bytes) noexcept {
 
 }  // namespace
 
-buffer_pool::buffer_pool(reactor& r) : reactor_(&r), entries_(max_buffers) {
+buffer_pool::buffer_pool(reactor& r)
+    : buffer_owner(&buffer_pool::lease_ended), reactor_(&r), entries_(max_buffers) {
   ring_ = static_cast<io_uring_buf_ring*>(map(ring_bytes));
   if (!ring_ || !grow()) throw std::bad_alloc();
   io_uring_buf_reg registration{};
@@ -89,20 +90,12 @@ void buffer_pool::taken([[maybe_unused]] std::uint16_t id, [[maybe_unused]] std:
 void buffer_pool::recycle(std::uint16_t id) noexcept {
   ASAN_POISON_MEMORY_REGION(data(id), buffer_size);
   provide(id);
-  // One buffer lets one stream go on, as each of them has bytes to receive; more are woken together.
-  bool more = !starving_.alone();
-  while (more) {
-    auto* s = static_cast<starved*>(starving_.next());
-    s->unlink();
-    s->fed(s);
-    more = !starving_.alone() && with_kernel_ >= total_ / 8;
-  }
 }
 
-bool buffer_pool::feed(starved& s) noexcept {
-  if (with_kernel_ != 0 || grow()) return true;
-  if (s.alone()) s.link_before(starving_);
-  return false;
+void buffer_pool::lease_ended(buffer_owner* self, std::uint16_t id) noexcept {
+  auto& pool = *static_cast<buffer_pool*>(self);
+  pool.recycle(id);
+  pool.release();
 }
 
 }  // namespace mobius::detail

@@ -12,8 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "list_link.hpp"
-
 struct io_uring_buf_ring;
 
 namespace mobius {
@@ -22,14 +20,19 @@ class reactor;
 
 namespace detail {
 
-/// Told when buffers are there again after they had run out.
-struct starved : list_link {
-  void (*fed)(starved*) noexcept;
-  explicit starved(void (*f)(starved*) noexcept) noexcept : fed(f) {}
+/// Who takes a buffer back when the lease on it ends: the pool, or a block of its own.
+struct buffer_owner {
+  using function = void (*)(buffer_owner* self, std::uint16_t id) noexcept;
+
+  explicit buffer_owner(function f) noexcept : give_back(f) {}
+  buffer_owner(const buffer_owner&) = delete;
+  buffer_owner& operator=(const buffer_owner&) = delete;
+
+  function give_back;
 };
 
 /// The buffers of a reactor. It outlives the reactor while leases do.
-class buffer_pool {
+class buffer_pool : public buffer_owner {
  public:
   static constexpr std::uint32_t buffer_size = 16 * 1024;
   static constexpr std::uint16_t chunk_buffers = 256;  // how many are added at a time
@@ -49,9 +52,8 @@ class buffer_pool {
   void taken(std::uint16_t id, std::uint32_t size) noexcept;
   /// Gives a buffer back to the kernel.
   void recycle(std::uint16_t id) noexcept;
-  /// The kernel ran out: more buffers are added if the limit allows, else `s` is told when some
-  /// have come back. True if it may try again at once.
-  bool feed(starved& s) noexcept;
+  /// The kernel ran out: true if it may try again at once, as some have come back or were added.
+  bool replenish() noexcept { return with_kernel_ != 0 || grow(); }
 
   /// True if the kernel has none.
   bool dry() const noexcept { return with_kernel_ == 0; }
@@ -77,6 +79,7 @@ class buffer_pool {
   ~buffer_pool();
   bool grow() noexcept;
   void provide(std::uint16_t id) noexcept;
+  static void lease_ended(buffer_owner* self, std::uint16_t id) noexcept;
 
   reactor* reactor_;
   io_uring_buf_ring* ring_ = nullptr;
@@ -84,7 +87,6 @@ class buffer_pool {
   std::uint16_t total_ = 0;
   std::uint16_t with_kernel_ = 0;
   std::uint32_t references_ = 1;
-  list_link starving_;
   std::vector<std::byte*> chunks_;
   std::vector<entry> entries_;
 };
@@ -102,6 +104,17 @@ class buffers {
   buffer_pool* pool_;
 };
 
+/// A buffer beside the pool, for a stream that has to receive when the pool has none. It frees itself
+/// when the lease on it ends.
+struct spare_buffer final : buffer_owner {
+  spare_buffer() noexcept : buffer_owner(&spare_buffer::free_it) {}
+
+  std::byte bytes[buffer_pool::buffer_size];
+
+ private:
+  static void free_it(buffer_owner* self, std::uint16_t) noexcept { delete static_cast<spare_buffer*>(self); }
+};
+
 }  // namespace detail
 
 /// Received bytes in a buffer of the reactor, without a copy. Move-only; dropping it gives the
@@ -114,14 +127,14 @@ class lease {
   /// An empty one.
   lease() noexcept = default;
   lease(lease&& other) noexcept
-      : pool_(std::exchange(other.pool_, nullptr)),
+      : owner_(std::exchange(other.owner_, nullptr)),
         data_(other.data_),
         size_(std::exchange(other.size_, 0)),
         id_(other.id_) {}
   lease& operator=(lease&& other) noexcept {
     if (this != &other) {
       reset();
-      pool_ = std::exchange(other.pool_, nullptr);
+      owner_ = std::exchange(other.owner_, nullptr);
       data_ = other.data_;
       size_ = std::exchange(other.size_, 0);
       id_ = other.id_;
@@ -150,20 +163,20 @@ class lease {
   /// Gives the buffer back now.
   void reset() noexcept {
     size_ = 0;
-    if (detail::buffer_pool* pool = std::exchange(pool_, nullptr)) {
-      pool->recycle(id_);
-      pool->release();
-    }
+    if (detail::buffer_owner* owner = std::exchange(owner_, nullptr)) owner->give_back(owner, id_);
   }
 
   /// For streams: a lease on a part of a buffer that the kernel has filled.
   lease(detail::buffer_pool& pool, std::uint16_t id, std::uint32_t begin, std::uint32_t end) noexcept
-      : pool_(&pool), data_(pool.data(id) + begin), size_(end - begin), id_(id) {
+      : owner_(&pool), data_(pool.data(id) + begin), size_(end - begin), id_(id) {
     pool.retain();
   }
+  /// For streams: bytes in memory that `owner` takes back.
+  lease(detail::buffer_owner& owner, const std::byte* data, std::uint32_t size) noexcept
+      : owner_(&owner), data_(data), size_(size) {}
 
  private:
-  detail::buffer_pool* pool_ = nullptr;
+  detail::buffer_owner* owner_ = nullptr;
   const std::byte* data_ = nullptr;
   std::uint32_t size_ = 0;
   std::uint16_t id_ = 0;
