@@ -212,7 +212,7 @@ void reactor::turn(bool may_wait) {
 }
 
 void reactor::wait_for_completions(bool may_wait) {
-  if (!wake_->armed) arm_wake();
+  if (!wake_->armed && !shutting_down_) arm_wake();
   std::optional<std::chrono::nanoseconds> timeout;
   unsigned wait = 0;
   // A flush of the full queue may have taken the wake-up.
@@ -406,7 +406,6 @@ void reactor::shut_down() noexcept {
   const bool leave_wake = wake_->armed && (!ring_.usable_here() || ring_.counters().submissions == 0);
   const std::size_t left = leave_wake ? 1 : 0;
   if (wake_->armed && !leave_wake) cancel(detail::user_data_of(*wake_));
-  wake_->armed = true;  // it is not armed again
 
   try {
     const auto begin = clock::now();
@@ -417,17 +416,16 @@ void reactor::shut_down() noexcept {
       cancel_chains(stopping);
       run_ready();
       inbox_->take(ready_);
+      const bool nothing_runs = in_flight_ == left && holds_ == 0;
+      const bool finished = nothing_runs && stopping.alone() && roots_.alone();
+      // What is posted from now on is refused, or a thread that never tires would keep us here.
+      if (finished) inbox_->close(ready_);
       if (!ready_.empty() || !later_.empty() || !roots_.alone()) {
-        if (ring_.unsubmitted() != 0) wait_for_completions(false);
+        if (in_flight_ > left) wait_for_completions(false);
         continue;
       }
       drop_delayed_calls();
-      const bool nothing_runs = in_flight_ == left && holds_ == 0;
-      if (nothing_runs && stopping.alone()) {
-        inbox_->close(ready_);  // what is posted from now on is refused
-        if (ready_.empty()) break;
-        continue;
-      }
+      if (finished) break;
       const bool stuck = clock::now() - begin > stuck_after;
       if (stuck && !std::exchange(reported, true)) report_stuck(stopping);
       if (stuck && nothing_runs) break;

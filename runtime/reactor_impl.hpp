@@ -126,6 +126,7 @@ void reactor::background(A a, std::source_location where) {
   detail::list_link* const roots = std::exchange(detail::this_thread.roots, &roots_);
   detail::detached chain = detail::drive_background(std::move(a), where);
   detail::this_thread.roots = roots;
+  if (shutting_down_) chain.ctx().cancel();
   ready_.push(&chain.start_node());
 }
 
