@@ -74,13 +74,13 @@ class faults {
   /// Lets the next `times` enters fail with this errno instead of reaching the kernel.
   void fail_enter(int error, unsigned times = 1);
   /// Calls `f` with each completion before the reactor sees it; it may rewrite the result.
-  void on_completion(std::function<void(detail::completion&)> f) { faults_.on_reap = std::move(f); }
+  void on_completion(std::function<void(mobius::detail::completion&)> f) { faults_.on_reap = std::move(f); }
   /// How many enters have failed so far.
   unsigned failed_enters() const noexcept { return failed_; }
 
  private:
   reactor& reactor_;
-  detail::ring_faults faults_;
+  mobius::detail::ring_faults faults_;
   unsigned failed_ = 0;
 };
 
