@@ -21,7 +21,6 @@ using site::collect;
 using site::echo;
 using site::get;
 using site::is_refusal;
-using site::received;
 using site::served;
 using namespace std::chrono_literals;
 
@@ -29,19 +28,18 @@ TEST_CASE("a head that comes too slowly is answered with 408") {  // row 131
   mobius::testing::run([](world& w) -> task<> {
     served web(echo);
     auto client = co_await peer::connect(web.port);
-    received got;
-    mobius::background(collect(client, got));
+    const auto got = collect(client);
     for (char c : std::string_view("GET / HTTP")) {
       const std::string one(1, c);
       co_await client.write_all(one);
       co_await peer::settle();
-      CHECK(got.text.empty());
+      CHECK(got->text.empty());
       w.clock.advance(1s);
     }
-    while (got.text.empty()) co_await mobius::yield();
+    while (got->text.empty()) co_await mobius::yield();
     ::shutdown(client.native_handle(), SHUT_WR);
-    while (!got.ended) co_await mobius::yield();
-    CHECK(is_refusal(got.text, 408));
+    while (!got->ended) co_await mobius::yield();
+    CHECK(is_refusal(got->text, 408));
     co_await web.site.stop();
   });
 }
@@ -72,8 +70,7 @@ TEST_CASE("a body that comes too slowly is answered with 408") {  // rows 89, 13
   mobius::testing::run([](world& w) -> task<> {
     served web(echo);
     auto client = co_await peer::connect(web.port);
-    received got;
-    mobius::background(collect(client, got));
+    const auto got = collect(client);
     co_await client.write_all("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n");
     // 2 KiB a second are enough.
     const std::string fast(2048, 'x');
@@ -83,10 +80,10 @@ TEST_CASE("a body that comes too slowly is answered with 408") {  // rows 89, 13
       w.clock.advance(1s);
       co_await peer::settle();
     }
-    CHECK(got.text.empty());
+    CHECK(got->text.empty());
     // 4 s have gone for 8 KiB, which are good for 8 s and the grace of 5.
     int seconds = 4;
-    while (got.text.empty() && seconds < 30) {
+    while (got->text.empty() && seconds < 30) {
       co_await client.write_all("0123456789");
       co_await peer::settle();
       w.clock.advance(1s);
@@ -96,8 +93,8 @@ TEST_CASE("a body that comes too slowly is answered with 408") {  // rows 89, 13
     CHECK(seconds >= 13);
     CHECK(seconds <= 15);
     ::shutdown(client.native_handle(), SHUT_WR);
-    while (!got.ended) co_await mobius::yield();
-    CHECK(is_refusal(got.text, 408));
+    while (!got->ended) co_await mobius::yield();
+    CHECK(is_refusal(got->text, 408));
     co_await web.site.stop();
   });
 }
@@ -124,8 +121,7 @@ TEST_CASE("a client that uploads what is refused still receives the answer") {  
   mobius::testing::run([](world&) -> task<> {
     served web(echo);
     auto client = co_await peer::connect(web.port);
-    received got;
-    mobius::background(collect(client, got));
+    const auto got = collect(client);
     co_await client.write_all("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     const std::string chunk = "10000\r\n" + std::string(65536, 'x') + "\r\n";
     int sent = 0;
@@ -133,8 +129,8 @@ TEST_CASE("a client that uploads what is refused still receives the answer") {  
       const auto one = co_await mobius::as_result(client.write_all(chunk));
       open = one.has_value();
     }
-    while (!got.ended) co_await mobius::yield();
-    CHECK(is_refusal(got.text, 413));
+    while (!got->ended) co_await mobius::yield();
+    CHECK(is_refusal(got->text, 413));
     CHECK(sent >= 16);
     CHECK(sent < 1600);  // after a MiB more it has been cut off
     co_await web.site.stop();

@@ -21,7 +21,6 @@ using site::collect;
 using site::echo;
 using site::get;
 using site::is_refusal;
-using site::received;
 using site::served;
 using namespace std::chrono_literals;
 
@@ -63,15 +62,14 @@ TEST_CASE("ten thousand pipelined requests are answered in order") {
     auto client = co_await peer::connect(web.port);
     std::string sent;
     for (int i = 0; i < 10'000; ++i) sent += get("/" + std::to_string(i));
-    received got;
-    mobius::background(collect(client, got));
+    const auto got = collect(client);
     co_await client.write_all(sent);
-    while (!got.text.ends_with("GET /9999 []\n")) co_await mobius::yield();
-    CHECK(peer::count(got.text, "HTTP/1.1 200 OK") == 10'000);
+    while (!got->text.ends_with("GET /9999 []\n")) co_await mobius::yield();
+    CHECK(peer::count(got->text, "HTTP/1.1 200 OK") == 10'000);
     std::size_t at = 0;
     bool ordered = true;
     for (int i = 0; i < 10'000 && ordered; ++i) {
-      at = got.text.find("GET /" + std::to_string(i) + " []", at);
+      at = got->text.find("GET /" + std::to_string(i) + " []", at);
       ordered = at != std::string::npos;
     }
     CHECK(ordered);
@@ -249,15 +247,14 @@ TEST_CASE("a large body comes in many pieces and a large response leaves whole")
     std::string body;
     for (int i = 0; body.size() < 1'000'000; ++i) body += std::to_string(i) + " ";
     auto client = co_await peer::connect(web.port);
-    received got;
-    mobius::background(collect(client, got));
+    const auto got = collect(client);
     const std::string sent =
         "POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
         body + get("/small", "Connection: close\r\n");
     co_await client.write_all(sent);
-    while (!got.ended) co_await mobius::yield();
-    CHECK(got.text.find("\r\n\r\n/big" + body + body + "HTTP/1.1 200 OK\r\n") != std::string::npos);
-    CHECK(got.text.ends_with("\r\n\r\n/small"));
+    while (!got->ended) co_await mobius::yield();
+    CHECK(got->text.find("\r\n\r\n/big" + body + body + "HTTP/1.1 200 OK\r\n") != std::string::npos);
+    CHECK(got->text.ends_with("\r\n\r\n/small"));
     client = {};
     co_await web.site.stop();
   });

@@ -2,6 +2,7 @@
 // A server of ours to talk to, and what a client of it needs.
 
 #include <cstdint>
+#include <memory>
 #include <mobius/http.hpp>
 #include <string>
 #include <string_view>
@@ -43,13 +44,19 @@ struct received {
   bool ended = false;
 };
 
-inline task<> collect(mobius::net::tcp_stream& stream, received& into) {
+inline task<> collect_into(mobius::net::tcp_stream& stream, std::shared_ptr<received> into) {
   for (;;) {
     auto data = co_await mobius::as_result(stream.receive());
     if (!data || data->empty()) break;
-    into.text += data->text();
+    into->text += data->text();
   }
-  into.ended = true;
+  into->ended = true;
+}
+
+inline std::shared_ptr<received> collect(mobius::net::tcp_stream& stream) {
+  auto into = std::make_shared<received>();
+  mobius::background(collect_into(stream, into));
+  return into;
 }
 
 inline bool is_refusal(const std::string& answer, int status) {
