@@ -1,0 +1,499 @@
+// What the runtime's own parts cost, next to the least that could do it and next to Asio and libuv.
+//
+//   runtime_bench           prints a table: nanoseconds, ratios, frame sizes
+//   runtime_bench --check   also fails if a ratio misses its figure, or anything allocates
+//
+// Every figure is the median of several rounds, in which the contestants take turns. Ratios in one
+// run count; the nanoseconds of a shared machine are notes.
+
+#include <uv.h>
+#include <mobius/runtime.hpp>
+
+#include <algorithm>
+#include <asio.hpp>
+#include <asio/experimental/channel.hpp>
+#include <chrono>
+#include <coroutine>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "allocations.hpp"
+#include "runtime_frames.hpp"
+
+using namespace std::chrono_literals;
+using mobius::task;
+
+namespace {
+
+// --- measuring ---------------------------------------------------------------------------------
+
+/// One contestant: runs `count` operations, and may be asked how long those took.
+struct contestant {
+  std::string name;
+  std::function<double(std::size_t)> run;  // nanoseconds an operation
+  double ns = 0;
+  double allocated = 0;  // an operation
+};
+
+using timer_clock = std::chrono::steady_clock;
+
+template <class F>
+double timed(std::size_t count, F&& f) {
+  const auto begin = timer_clock::now();
+  f();
+  const std::chrono::duration<double, std::nano> took = timer_clock::now() - begin;
+  return took.count() / static_cast<double>(count);
+}
+
+double median(std::vector<double> all) {
+  std::sort(all.begin(), all.end());
+  return all[all.size() / 2];
+}
+
+void measure(std::vector<contestant*> all, std::size_t count, int rounds = 7) {
+  std::vector<std::vector<double>> results(all.size());
+  for (contestant* c : all) c->run(count / 10 + 1);
+  for (int round = 0; round < rounds; ++round) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const std::size_t before = allocations;
+      results[i].push_back(all[i]->run(count));
+      all[i]->allocated = static_cast<double>(allocations - before) / static_cast<double>(count);
+    }
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) all[i]->ns = median(results[i]);
+}
+
+// --- raw coroutines, the least there could be ---------------------------------------------------
+
+/// A pooled task with symmetric transfer and nothing else: no cancellation, no errors.
+class raw_task {
+ public:
+  struct promise_type : mobius::detail::pooled {
+    raw_task get_return_object() {
+      return raw_task(std::coroutine_handle<promise_type>::from_promise(*this));
+    }
+    std::suspend_always initial_suspend() noexcept { return {}; }
+    struct at_end {
+      bool await_ready() noexcept { return false; }
+      std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> h) noexcept {
+        return h.promise().next;
+      }
+      void await_resume() noexcept {}
+    };
+    at_end final_suspend() noexcept { return {}; }
+    void return_value(int v) noexcept { value = v; }
+    void unhandled_exception() noexcept { std::terminate(); }
+    std::coroutine_handle<> next = std::noop_coroutine();
+    int value = 0;
+  };
+
+  explicit raw_task(std::coroutine_handle<promise_type> h) noexcept : handle_(h) {}
+  raw_task(raw_task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  raw_task& operator=(raw_task&&) = delete;
+  ~raw_task() {
+    if (handle_) handle_.destroy();
+  }
+
+  bool await_ready() noexcept { return false; }
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<> h) noexcept {
+    handle_.promise().next = h;
+    return handle_;
+  }
+  int await_resume() noexcept { return handle_.promise().value; }
+  int run() {
+    handle_.resume();
+    return handle_.promise().value;
+  }
+
+ private:
+  std::coroutine_handle<promise_type> handle_;
+};
+
+__attribute__((noinline)) raw_task raw_child(int n) { co_return n; }
+raw_task raw_parent(std::size_t count) {
+  int sum = 0;
+  for (std::size_t i = 0; i < count; ++i) sum += co_await raw_child(static_cast<int>(i & 1));
+  co_return sum;
+}
+
+double raw_await(std::size_t count) {
+  return timed(count, [&] { raw_parent(count).run(); });
+}
+
+// --- mobius ------------------------------------------------------------------------------------
+
+/// Times `body(count)` inside a run of its own.
+template <class F>
+double in_reactor(std::size_t count, F body) {
+  static mobius::reactor reactor([] {
+    mobius::reactor_options o;
+    o.signals = false;
+    return o;
+  }());
+  double ns = 0;
+  auto main = [&]() -> task<> {
+    const auto begin = timer_clock::now();
+    co_await body(count);
+    ns = std::chrono::duration<double, std::nano>(timer_clock::now() - begin).count() /
+         static_cast<double>(count);
+  };
+  reactor.run(main());
+  return ns;
+}
+
+__attribute__((noinline)) task<int> child(int n) { co_return n; }
+
+task<> await_children(std::size_t count) {
+  int sum = 0;
+  for (std::size_t i = 0; i < count; ++i) sum += co_await child(static_cast<int>(i & 1));
+  static_cast<void>(sum);
+}
+
+task<> yield_turns(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) co_await mobius::yield();
+}
+
+/// Goes to the back of the ready queue and nothing else: a bare suspension.
+class requeue : public mobius::detail::node {
+ public:
+  requeue() noexcept : node(&requeue::go_on) {}
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> h) noexcept {
+    handle_ = h;
+    mobius::detail::this_thread.ready->push(this);
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  static void go_on(node* n) noexcept { mobius::detail::resume(static_cast<requeue*>(n)->handle_); }
+  std::coroutine_handle<> handle_;
+};
+
+task<> suspend_bare(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    requeue r;
+    co_await r;
+  }
+}
+
+task<> nothing() { co_return; }
+
+task<> start_and_join(std::size_t count) {
+  mobius::scope s;
+  for (std::size_t i = 0; i < count; ++i) {
+    s.start(nothing);
+    co_await s.join();
+  }
+}
+
+task<> start_hundreds(std::size_t count) {
+  mobius::scope s;
+  for (std::size_t i = 0; i < count; i += 100) {
+    for (int k = 0; k < 100; ++k) s.start(nothing);
+    co_await s.join();
+  }
+}
+
+task<> lock_often(mobius::mutex& m, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const mobius::mutex_guard guard = co_await m.lock();
+    requeue r;
+    co_await r;
+  }
+}
+
+// Two tasks that always find the mutex locked: each lock is a hand-over, and each holder suspends
+// once. So a hand-over costs what is left after one bare suspension.
+task<> hand_over(std::size_t count) {
+  mobius::mutex m;
+  co_await mobius::when_all(lock_often(m, count / 2), lock_often(m, count / 2));
+}
+
+task<> send_all(mobius::channel<int>& c, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) co_await c.send(1);
+  c.close();
+}
+task<> receive_all(mobius::channel<int>& c) {
+  while (auto n = co_await c.next()) static_cast<void>(n);
+}
+task<> through_channel(std::size_t count, std::size_t capacity) {
+  mobius::channel<int> c(capacity);
+  co_await mobius::when_all(send_all(c, count), receive_all(c));
+}
+
+task<> idle_timers(std::size_t pending, std::size_t count, double& ns) {
+  struct quiet : mobius::detail::timer {
+    quiet() noexcept : timer([](mobius::detail::timer*) noexcept {}) {}
+  };
+  auto& wheel = mobius::reactor::current().timers();
+  const std::int64_t now = mobius::reactor::current().now_ns();
+  std::vector<quiet> all(pending);
+  for (std::size_t i = 0; i < pending; ++i) {
+    wheel.add(all[i], now + 3'600'000'000'000 + static_cast<std::int64_t>(i) * 1000);
+  }
+  quiet mine;
+  const auto begin = timer_clock::now();
+  for (std::size_t i = 0; i < count; ++i) {
+    wheel.add(mine, now + 1'000'000'000 + static_cast<std::int64_t>(i & 1023) * 1'000'000);
+    wheel.cancel(mine);
+  }
+  const std::chrono::duration<double, std::nano> took = timer_clock::now() - begin;
+  for (auto& t : all) wheel.cancel(t);
+  ns = took.count() / static_cast<double>(count);
+  co_return;
+}
+
+double timer_cost(std::size_t pending, std::size_t count) {
+  double ns = 0;
+  in_reactor(count, [&](std::size_t n) { return idle_timers(pending, n, ns); });
+  return ns;
+}
+
+// --- Asio --------------------------------------------------------------------------------------
+
+template <class T>
+using asio_task = asio::awaitable<T, asio::io_context::executor_type>;
+constexpr asio::use_awaitable_t<asio::io_context::executor_type> use_asio;
+
+template <class F>
+double in_asio(std::size_t count, F body) {
+  asio::io_context io(1);
+  double ns = 0;
+  auto main = [&]() -> asio_task<void> {
+    const auto begin = timer_clock::now();
+    co_await body(io, count);
+    ns = std::chrono::duration<double, std::nano>(timer_clock::now() - begin).count() /
+         static_cast<double>(count);
+  };
+  asio::co_spawn(io, main(), asio::detached);
+  io.run();
+  return ns;
+}
+
+__attribute__((noinline)) asio_task<int> asio_child(int n) { co_return n; }
+
+asio_task<void> asio_await(asio::io_context&, std::size_t count) {
+  int sum = 0;
+  for (std::size_t i = 0; i < count; ++i) sum += co_await asio_child(static_cast<int>(i & 1));
+  static_cast<void>(sum);
+}
+
+asio_task<void> asio_yield(asio::io_context& io, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) co_await asio::post(io, use_asio);
+}
+
+asio_task<void> asio_nothing() { co_return; }
+
+asio_task<void> asio_spawn(asio::io_context& io, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) co_await asio::co_spawn(io, asio_nothing(), use_asio);
+}
+
+using asio_channel =
+    asio::experimental::channel<asio::io_context::executor_type, void(asio::error_code, int)>;
+
+asio_task<void> asio_send(asio_channel& c, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) co_await c.async_send(asio::error_code(), 1, use_asio);
+}
+
+asio_task<void> asio_through_channel(asio::io_context& io, std::size_t count, std::size_t capacity) {
+  asio_channel c(io.get_executor(), capacity);
+  asio::co_spawn(io, asio_send(c, count), asio::detached);
+  for (std::size_t i = 0; i < count; ++i) co_await c.async_receive(use_asio);
+}
+
+double asio_timer_cost(std::size_t pending, std::size_t count) {
+  asio::io_context io(1);
+  std::vector<std::unique_ptr<asio::steady_timer>> all;
+  for (std::size_t i = 0; i < pending; ++i) {
+    all.push_back(std::make_unique<asio::steady_timer>(io, 3600s + std::chrono::microseconds(i)));
+    all.back()->async_wait([](const asio::error_code&) {});
+  }
+  asio::steady_timer mine(io);
+  const double ns = timed(count, [&] {
+    for (std::size_t i = 0; i < count; ++i) {
+      mine.expires_after(1s + std::chrono::milliseconds(i & 1023));
+      mine.async_wait([](const asio::error_code&) {});
+      mine.cancel();
+      if ((i & 1023) == 0) io.poll();
+    }
+  });
+  for (auto& t : all) t->cancel();
+  io.run();
+  return ns;
+}
+
+// --- libuv -------------------------------------------------------------------------------------
+
+double uv_timer_cost(std::size_t pending, std::size_t count) {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  std::vector<uv_timer_t> all(pending + 1);
+  for (auto& t : all) uv_timer_init(&loop, &t);
+  const auto quiet = [](uv_timer_t*) {};
+  for (std::size_t i = 0; i < pending; ++i) uv_timer_start(&all[i], quiet, 3'600'000 + i / 1000, 0);
+  uv_timer_t* mine = &all[pending];
+  const double ns = timed(count, [&] {
+    for (std::size_t i = 0; i < count; ++i) {
+      uv_timer_start(mine, quiet, 1000 + (i & 1023), 0);
+      uv_timer_stop(mine);
+    }
+  });
+  for (auto& t : all) uv_close(reinterpret_cast<uv_handle_t*>(&t), nullptr);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  uv_loop_close(&loop);
+  return ns;
+}
+
+// --- the report --------------------------------------------------------------------------------
+
+int misses = 0;
+
+void row(const char* what, double ns, const char* unit = "ns") {
+  std::printf("  %-46s %9.1f %s\n", what, ns, unit);
+}
+
+void expect_at_most(const char* what, double ratio, double limit) {
+  const bool good = ratio <= limit;
+  if (!good) ++misses;
+  std::printf("  %-46s %9.2f times, at most %.2f %s\n", what, ratio, limit, good ? "" : "  <-- MISSED");
+}
+
+void expect_no_allocation(const contestant& c) {
+  if (c.allocated < 0.001) return;
+  ++misses;
+  std::printf("  %s allocates %.3f times an operation  <-- MISSED\n", c.name.c_str(), c.allocated);
+}
+
+void report_calls() {
+  contestant raw{"raw pooled coroutine", raw_await};
+  contestant ours{"await of a task", [](std::size_t n) { return in_reactor(n, await_children); }};
+  contestant theirs{"await of an Asio awaitable", [](std::size_t n) { return in_asio(n, asio_await); }};
+  measure({&raw, &ours, &theirs}, 2'000'000, 9);
+  std::puts("Awaiting a child");
+  for (const auto* c : {&raw, &ours, &theirs}) row(c->name.c_str(), c->ns);
+  expect_at_most("task / raw coroutine", ours.ns / raw.ns, 1.3);
+  expect_no_allocation(ours);
+}
+
+void report_turns() {
+  contestant bare{"bare suspension through the ready queue",
+                  [](std::size_t n) { return in_reactor(n, suspend_bare); }};
+  contestant ours{"yield to the next turn", [](std::size_t n) { return in_reactor(n, yield_turns); }};
+  contestant theirs{"Asio: post", [](std::size_t n) { return in_asio(n, asio_yield); }};
+  contestant locks{"mutex: lock, suspend once, hand over",
+                   [](std::size_t n) { return in_reactor(n, hand_over); }};
+  contestant items{"channel item, rendezvous", [](std::size_t n) {
+                     return in_reactor(n, [](std::size_t m) { return through_channel(m, 0); });
+                   }};
+  contestant buffered{"channel item, 64 places", [](std::size_t n) {
+                        return in_reactor(n, [](std::size_t m) { return through_channel(m, 64); });
+                      }};
+  contestant their_items{
+      "Asio: channel item, rendezvous", [](std::size_t n) {
+        return in_asio(n, [](asio::io_context& io, std::size_t m) { return asio_through_channel(io, m, 0); });
+      }};
+  contestant their_buffered{"Asio: channel item, 64 places", [](std::size_t n) {
+                              return in_asio(n, [](asio::io_context& io, std::size_t m) {
+                                return asio_through_channel(io, m, 64);
+                              });
+                            }};
+  measure({&bare, &ours, &theirs, &locks, &items, &buffered, &their_items, &their_buffered}, 500'000);
+  std::puts("Turns and hand-overs");
+  for (const auto* c : {&bare, &ours, &theirs, &locks, &items, &buffered, &their_items, &their_buffered}) {
+    row(c->name.c_str(), c->ns);
+  }
+  expect_at_most("yield / Asio's post", ours.ns / theirs.ns, 0.5);
+  // The holder of the mutex suspends once of its own accord; the rest is the hand-over.
+  expect_at_most("mutex hand-over / bare suspension", (locks.ns - bare.ns) / bare.ns, 2);
+  expect_at_most("channel item / bare suspension", buffered.ns / bare.ns, 2);
+  expect_at_most("rendezvous item / bare suspension", items.ns / bare.ns, 2);
+  expect_at_most("channel item / Asio's", buffered.ns / their_buffered.ns, 1);
+  expect_at_most("rendezvous item / Asio's", items.ns / their_items.ns, 1);
+  for (const auto* c : {&ours, &locks, &items, &buffered}) expect_no_allocation(*c);
+}
+
+void report_scopes() {
+  contestant ours{"scope: start and join one", [](std::size_t n) { return in_reactor(n, start_and_join); }};
+  contestant many{"scope: start and join a hundred, each",
+                  [](std::size_t n) { return in_reactor(n, start_hundreds); }};
+  contestant theirs{"Asio: co_spawn and wait", [](std::size_t n) { return in_asio(n, asio_spawn); }};
+  measure({&ours, &many, &theirs}, 500'000);
+  std::puts("Starting tasks");
+  for (const auto* c : {&ours, &many, &theirs}) row(c->name.c_str(), c->ns);
+  expect_at_most("scope / Asio's co_spawn", ours.ns / theirs.ns, 0.25);
+  expect_no_allocation(ours);
+  expect_no_allocation(many);
+}
+
+void report_timers() {
+  contestant few{"arm and cancel, 1 000 pending", [](std::size_t n) { return timer_cost(1000, n); }};
+  contestant lots{"arm and cancel, 1 000 000 pending",
+                  [](std::size_t n) { return timer_cost(1'000'000, n); }};
+  contestant asio_few{"Asio, 1 000 pending", [](std::size_t n) { return asio_timer_cost(1000, n); }};
+  contestant asio_lots{"Asio, 1 000 000 pending",
+                       [](std::size_t n) { return asio_timer_cost(1'000'000, n); }};
+  contestant uv_few{"libuv, 1 000 pending", [](std::size_t n) { return uv_timer_cost(1000, n); }};
+  contestant uv_lots{"libuv, 1 000 000 pending", [](std::size_t n) { return uv_timer_cost(1'000'000, n); }};
+  measure({&few, &lots, &asio_few, &asio_lots, &uv_few, &uv_lots}, 200'000, 5);
+  std::puts("Timers");
+  for (const auto* c : {&few, &lots, &asio_few, &asio_lots, &uv_few, &uv_lots}) row(c->name.c_str(), c->ns);
+  expect_at_most("1 000 000 pending / 1 000 pending", lots.ns / few.ns, 2);
+}
+
+// --- cancelling --------------------------------------------------------------------------------
+
+task<> wait_at_depth(int depth) {
+  if (depth > 1) {
+    co_await wait_at_depth(depth - 1);
+  } else {
+    co_await mobius::sleep(1000h);
+  }
+}
+
+double cancel_cost(std::size_t tasks, int depth) {
+  std::vector<double> all;
+  for (int round = 0; round < 5; ++round) {
+    all.push_back(in_reactor(tasks, [&](std::size_t n) -> task<> {
+      mobius::scope s;
+      for (std::size_t i = 0; i < n; ++i) s.start(wait_at_depth, depth);
+      co_await mobius::yield();
+      co_await mobius::yield();
+      s.cancel();
+      co_await s.join();
+    }));
+  }
+  return median(all);
+}
+
+void report_cancel() {
+  std::puts("A cancelled scope, each task with its start");
+  const double few = cancel_cost(1000, 3);
+  const double many = cancel_cost(10'000, 3);
+  const double shallow = cancel_cost(10'000, 1);
+  row("1 000 tasks of depth 3, each", few);
+  row("10 000 tasks of depth 3, each", many);
+  row("10 000 tasks of depth 1, each", shallow);
+  row("each further level of depth", (many - shallow) / 2);
+  expect_at_most("10 000 tasks / 1 000 tasks, each", many / few, 1.5);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const bool check = argc > 1 && std::strcmp(argv[1], "--check") == 0;
+  std::printf("mobius runtime, %s\n\n", __VERSION__);
+  report_calls();
+  report_turns();
+  report_scopes();
+  report_timers();
+  report_cancel();
+  misses += report_frames();
+  if (misses != 0) std::printf("\n%d figures missed\n", misses);
+  return check && misses != 0 ? 1 : 0;
+}
