@@ -61,6 +61,7 @@ class delayed_block : public timer, public node, public list_link {
         size_(size) {}
 
   bool active() const noexcept { return armed() || due_; }
+  bool cancelled() const noexcept { return cancelled_; }
   bool cancel() noexcept;
   bool reset(std::int64_t at) noexcept;
   void schedule(std::int64_t at) noexcept;
@@ -84,6 +85,7 @@ class delayed_block : public timer, public node, public list_link {
   std::uint32_t references_ = 1;
   bool due_ = false;     // fired, and waiting for its turn in the ready queue
   bool queued_ = false;  // its node stands in the ready queue
+  bool cancelled_ = false;
 };
 
 template <class F, class... Args>
@@ -144,6 +146,8 @@ class delayed_call {
 
   /// True until the call has been made or cancelled; false already while it runs (R157).
   bool active() const noexcept { return block_ && block_->active(); }
+  /// True if it was cancelled.
+  bool cancelled() const noexcept { return block_ && block_->cancelled(); }
   /// Cancels it and drops the function with its arguments; false if it was no longer active.
   bool cancel() noexcept { return block_ && block_->cancel(); }
   /// Moves it to `after` from now, earlier or later; false if it is no longer active.

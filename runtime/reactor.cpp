@@ -510,6 +510,7 @@ bool delayed_block::cancel() noexcept {
   if (!active()) return false;
   owner_->timers().cancel(*this);
   due_ = false;
+  cancelled_ = true;
   finish(false);
   return true;
 }
