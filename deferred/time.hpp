@@ -8,15 +8,9 @@
 #include "../runtime/reactor.hpp"
 #include "../runtime/timeout.hpp"
 #include "helpers.hpp"
+#include "timing/time_source.hpp"
 
 namespace mobius {
-
-/// Anything that can call a function later, the reactor or a test's clock: call_later(delay, f)
-/// gives a handle by which `cancel` takes the call back.
-template <class S>
-concept time_source = requires(S& s, std::chrono::nanoseconds delay) {
-  {s.call_later(delay, [] {}).cancel()};
-};
 
 /// Fires after `delay` with what `f(args...)` returns then, or waits for it (Twisted's deferLater).
 /// Cancel takes the call back and gives `cancelled`.
