@@ -51,8 +51,8 @@ struct chunk_callbacks {
   static int on_chunk_header(llhttp_t* parser) {
     auto& decoder = self(parser);
     if (parser->content_length > decoder.limits_.body - decoder.received_) {
-      decoder.reject(413, "the body is too large");
-      return HPE_USER;
+      decoder.step_ = body_decoder::chunk_step::too_large;
+      return HPE_PAUSED;
     }
     if (parser->content_length != 0) return 0;
     decoder.step_ = body_decoder::chunk_step::trailers;
@@ -156,6 +156,8 @@ body_decoder::piece body_decoder::next_chunked(std::string_view input) {
   }
   received_ += data_.size();
   meter(consumed - data_.size(), !data_.empty());
+  // Only now, so that a line which is too long as well is judged alike however it was cut.
+  if (state_ != progress::rejected && step_ == chunk_step::too_large) reject(413, "the body is too large");
   if (state_ == progress::rejected) return {};
   return {data_, consumed};
 }

@@ -56,7 +56,7 @@ class body_decoder {
 
  private:
   friend struct chunk_callbacks;
-  enum class chunk_step : std::uint8_t { coding, trailers };
+  enum class chunk_step : std::uint8_t { coding, too_large, trailers };
 
   piece next_chunked(std::string_view input);
   piece next_trailers(std::string_view input);

@@ -270,6 +270,7 @@ inline const std::vector<row>& body_rows() {
       {105, chunked("11111111111111111\r\nabc\r\n0\r\n\r\n"), "400"},
       {106, chunked("FFFFFFFFFFFFFFFF\r\nabc"), "413"},
       {107, chunked(std::string(1024, '0') + "3\r\nabc\r\n0\r\n\r\n"), "400"},
+      {107, chunked(std::string(300, '0') + "FFFFFFF\r\nabc"), "400"},
       {108, chunked("3\rXabc\r\n0\r\n\r\n"), "400"},
       {109, chunked("3;a\r\nabc\r\n0\r\n\r\n"), "POST / [abc]"},
       {109, chunked("3;a=b\r\nabc\r\n0\r\n\r\n"), "POST / [abc]"},
