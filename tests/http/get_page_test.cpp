@@ -7,6 +7,7 @@
 #include <mobius/net/name_resolver.hpp>
 #include <mobius/runtime/combine.hpp>
 #include <mobius/runtime/testing/testing.hpp>
+#include <mobius/runtime/thread_pool.hpp>
 #include <mobius/runtime/timeout.hpp>
 #include <mutex>
 #include <optional>
@@ -328,7 +329,7 @@ TEST_CASE("secrets stay with their origin") {  // rows 189, 191
 
 namespace {
 
-// A look-up that does not come back while this lives.
+// A look-up that does not come back until it is told to.
 class hanging_lookup {
  public:
   explicit hanging_lookup(mobius::reactor& r) {
@@ -342,10 +343,14 @@ class hanging_lookup {
   }
   hanging_lookup(const hanging_lookup&) = delete;
   hanging_lookup& operator=(const hanging_lookup&) = delete;
-  ~hanging_lookup() {
-    const std::lock_guard lock(shared_->mutex);
-    shared_->end = true;
+  /// Lets it come back; its thread, the only one, is then free again.
+  task<> end() {
+    {
+      const std::lock_guard lock(shared_->mutex);
+      shared_->end = true;
+    }
     shared_->ended.notify_all();
+    co_await mobius::offload([] {});
   }
 
  private:
@@ -390,6 +395,8 @@ task<> check_cancel(std::string url) {
   CHECK(outcome.error().check<mobius::cancelled>());
 }
 
+const mobius::testing::run_options one_thread{.reactor = {.max_threads = 1}};
+
 const script silent = script("").hanging();
 const script half_head = script("HTTP/1.1 200 OK\r\nConte").hanging();
 const script half_body = script("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello").hanging();
@@ -397,30 +404,33 @@ const script half_body = script("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhel
 }  // namespace
 
 TEST_CASE("each phase of an exchange has its time limit") {
-  mobius::testing::run([](world& w) -> task<> {
-    w.clock.jumps = false;
-    {
-      const peer::black_hole hole;
-      co_await check_time_limit(w, hole.url(), http::phase::connect, 10s);
-    }
-    {
-      const peer::server web(silent);
-      co_await check_time_limit(w, web.url(), http::phase::response_head, 30s);
-      co_await peer::settle();
-      CHECK(web.open() == 0);
-    }
-    {
-      const peer::server web(half_head);
-      co_await check_time_limit(w, web.url(), http::phase::response_head, 30s);
-    }
-    {
-      const peer::server web(half_body);
-      co_await check_time_limit(w, web.url(), http::phase::response_body, 30s);
-    }
-    co_await peer::settle();
-    const hanging_lookup names(w.reactor);
-    co_await check_time_limit(w, "http://slow.example/", http::phase::resolve, 5s);
-  });
+  mobius::testing::run(
+      [](world& w) -> task<> {
+        w.clock.jumps = false;
+        {
+          const peer::black_hole hole;
+          co_await check_time_limit(w, hole.url(), http::phase::connect, 10s);
+        }
+        {
+          const peer::server web(silent);
+          co_await check_time_limit(w, web.url(), http::phase::response_head, 30s);
+          co_await peer::settle();
+          CHECK(web.open() == 0);
+        }
+        {
+          const peer::server web(half_head);
+          co_await check_time_limit(w, web.url(), http::phase::response_head, 30s);
+        }
+        {
+          const peer::server web(half_body);
+          co_await check_time_limit(w, web.url(), http::phase::response_body, 30s);
+        }
+        co_await peer::settle();
+        hanging_lookup names(w.reactor);
+        co_await check_time_limit(w, "http://slow.example/", http::phase::resolve, 5s);
+        co_await names.end();
+      },
+      one_thread);
 }
 
 TEST_CASE("the whole exchange has a time limit, however busily its body comes") {
@@ -444,26 +454,29 @@ TEST_CASE("the whole exchange has a time limit, however busily its body comes") 
 }
 
 TEST_CASE("a cancel ends an exchange in any phase and closes its socket") {
-  mobius::testing::run([](world& w) -> task<> {
-    w.clock.jumps = false;
-    {
-      const peer::black_hole hole;
-      co_await check_cancel(hole.url());
-    }
-    for (const script& what : {silent, half_head, half_body}) {
-      const peer::server web(what);
-      co_await check_cancel(web.url());
-      co_await peer::settle();
-      CHECK(web.open() == 0);
-    }
-    {
-      peer::server web(std::vector<script>{script("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"), silent});
-      co_await check_cancel(web.url());
-      CHECK(web.requests().size() == 2);
-    }
-    const hanging_lookup names(w.reactor);
-    co_await check_cancel("http://slow.example/");
-  });
+  mobius::testing::run(
+      [](world& w) -> task<> {
+        w.clock.jumps = false;
+        {
+          const peer::black_hole hole;
+          co_await check_cancel(hole.url());
+        }
+        for (const script& what : {silent, half_head, half_body}) {
+          const peer::server web(what);
+          co_await check_cancel(web.url());
+          co_await peer::settle();
+          CHECK(web.open() == 0);
+        }
+        {
+          peer::server web(std::vector<script>{script("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"), silent});
+          co_await check_cancel(web.url());
+          CHECK(web.requests().size() == 2);
+        }
+        hanging_lookup names(w.reactor);
+        co_await check_cancel("http://slow.example/");
+        co_await names.end();
+      },
+      one_thread);
 }
 
 TEST_CASE("a coroutine that is cancelled cancels the exchange that it awaits") {
