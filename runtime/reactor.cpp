@@ -401,8 +401,6 @@ void reactor::shut_down() noexcept {
   detail::list_link stopping;
   cancel_chains(stopping);
   for (std::size_t i = services_.size(); i-- > 0;) services_[i].stop(services_[i].object);
-  // A thread that ended has cancelled its operations: their completions are there.
-  if (!ring_.usable_here()) reap();
   // In another thread, or with a kernel that has taken nothing yet, the wake-up's poll is left to
   // the closing of the ring: it writes to no memory of ours.
   const bool leave_wake = wake_->armed && (!ring_.usable_here() || ring_.counters().submissions == 0);
