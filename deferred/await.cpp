@@ -27,11 +27,11 @@ struct turn : node {
 }  // namespace
 
 bool deferred_awaiter_base::wait(core* c, std::coroutine_handle<> h, context* ctx,
-                                 const std::source_location& where) noexcept {
+                                 const std::source_location& site) noexcept {
   core_ = c;
   handle_ = h;
   ctx_ = ctx;
-  where_ = where;
+  where = site;
   break_if_abandoned(c);
   if (c->idle()) return false;
   // The cancel is passed on before this stage is linked in: it may fire at once, and then the
@@ -43,7 +43,7 @@ bool deferred_awaiter_base::wait(core* c, std::coroutine_handle<> h, context* ct
   }
   c->set(core::awaited);
   c->push(this);
-  if (ctx) ctx->enter(*this, where);
+  if (ctx) ctx->enter(*this, site);
   return true;
 }
 
@@ -55,7 +55,7 @@ bool deferred_awaiter_base::deliver_again() noexcept {
     report_unhandled(make_failure<std::logic_error>(
                          "a cancelled task was told so a hundred times and still goes on awaiting; let "
                          "`mobius::cancelled` leave its loop"),
-                     to_string(where_));
+                     to_string(where));
   }
   const bool again = ctx_->deliveries_ > 0;
   if (ctx_->deliveries_ < 255) ++ctx_->deliveries_;

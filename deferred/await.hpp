@@ -23,14 +23,21 @@ struct resumption {
 
 extern thread_local constinit resumption* this_resumption __attribute__((tls_model("initial-exec")));
 
-class deferred_awaiter_base : public stage, public leaf {
+class deferred_awaiter_base : public placed_stage, public leaf {
  public:
   static const leaf_type type;
 
-  deferred_awaiter_base() noexcept : stage(&act_on, on_both), leaf{&type} {}
+  deferred_awaiter_base() noexcept : placed_stage(&act_on, on_both, {}), leaf{&type} {}
 
   /// What is being waited for; null if it was ready.
   core* waited() const noexcept { return core_; }
+
+  /// `s` as an awaiter, or null if it is another stage.
+  static const deferred_awaiter_base* from(const stage* s) noexcept {
+    return s->act == &act_on ? static_cast<const deferred_awaiter_base*>(s) : nullptr;
+  }
+  /// The context of the coroutine that waits, or null.
+  const context* waiting_context() const noexcept { return ctx_; }
 
  protected:
   ~deferred_awaiter_base() {
@@ -39,7 +46,7 @@ class deferred_awaiter_base : public stage, public leaf {
   }
 
   /// Starts to wait for `c`, whose consumer this becomes. False if the coroutine can go on.
-  bool wait(core* c, std::coroutine_handle<> h, context* ctx, const std::source_location& where) noexcept;
+  bool wait(core* c, std::coroutine_handle<> h, context* ctx, const std::source_location& site) noexcept;
 
   /// Done with the core.
   void finish() noexcept {
@@ -48,7 +55,6 @@ class deferred_awaiter_base : public stage, public leaf {
   }
 
   core* core_ = nullptr;
-  std::source_location where_;
 
  private:
   static core* act_on(stage* s, core* c, step what) noexcept;

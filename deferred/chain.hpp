@@ -38,6 +38,25 @@ using place = std::source_location;
 
 }  // namespace detail
 
+/// Holds the callbacks of a deferred back while it lives: what `pause_scope` returns.
+class pause_guard {
+ public:
+  pause_guard(pause_guard&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  pause_guard& operator=(pause_guard&&) = delete;
+  ~pause_guard() {
+    if (!core_) return;
+    if (--core_->paused == 0) detail::start(core_);
+    detail::release(core_);
+  }
+
+ private:
+  template <class>
+  friend class deferred;
+  explicit pause_guard(detail::core* c) noexcept : core_(detail::hold(c)) {}
+
+  detail::core* core_;
+};
+
 /// A value that is or will be there, and the callbacks on its way (Twisted's Deferred). Move-only;
 /// typed by the tail of its chain. A `resolver` fires it once; callbacks then run at once,
 /// synchronously, in the order in which they were added, and a callback that is added later runs
@@ -277,6 +296,23 @@ class deferred {
   void pause();
   /// Undoes one `pause`; throws `deferred_misuse` if there was none.
   void unpause();
+
+  /// The same for a block: undone when what is returned ends.
+  ///
+  ///     const auto held = d.pause_scope();
+  [[nodiscard("what is returned holds the callbacks back")]] pause_guard pause_scope();
+
+  /// From now on dropping the handle cancels the chain instead of detaching it; so does the end of a
+  /// coroutine that awaits it. Handing it over passes this on.
+  deferred& cancel_on_drop() & {
+    handle_.promote()->set(detail::core::frail);
+    return *this;
+  }
+  /// The same on a temporary: `auto attempt = connect().cancel_on_drop();`
+  deferred cancel_on_drop() && {
+    cancel_on_drop();
+    return std::move(*this);
+  }
 
   /// True unless it is empty: moved from, awaited or handed to a chain.
   explicit operator bool() const noexcept { return handle_.state() != detail::holding::nothing; }

@@ -199,6 +199,12 @@ void deferred<T>::pause() {
 }
 
 template <class T>
+pause_guard deferred<T>::pause_scope() {
+  pause();
+  return pause_guard(handle_.pending());
+}
+
+template <class T>
 void deferred<T>::unpause() {
   if (!paused()) throw deferred_misuse("unpause() of a deferred that is not paused");
   detail::core* c = handle_.pending();

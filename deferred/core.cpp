@@ -5,6 +5,7 @@
 #include <string>
 
 #include "await.hpp"
+#include "debug.hpp"
 
 namespace mobius::detail {
 
@@ -13,9 +14,15 @@ namespace {
 thread_local constinit core* graves = nullptr;
 thread_local constinit bool digging = false;
 
-// The failure as it is, and the place that says most about where it came from.
-void report(const failure& f, const std::source_location& made) noexcept try {
-  report_unhandled(f, made.line() ? "a deferred made at " + to_string(made) : std::string("a deferred"));
+// The failure as it is, with where its deferred was made and where it came up.
+void report(const failure& f, const std::source_location& made, const std::source_location& fired,
+            const std::string& traces) noexcept try {
+  const auto trail = f.trail();
+  const std::source_location& failed = trail.empty() ? fired : trail.front();
+  std::string where = "a deferred";
+  if (made.line() != 0) where += " made at " + to_string(made);
+  if (failed.line() != 0) where += (made.line() != 0 ? ", failed at " : " failed at ") + to_string(failed);
+  report_unhandled(f, where + traces);
 } catch (...) {
   report_unhandled(f, "a deferred");
 }
@@ -23,8 +30,7 @@ void report(const failure& f, const std::source_location& made) noexcept try {
 // `s` is the continuation of a core that waits for `inner`. That core takes the result and is
 // returned, marked as running, with the reference that its continuation held.
 core* hand_over(core* inner, stage* s) noexcept {
-  static_assert(offsetof(core, continuation) > 0);
-  auto* outer = reinterpret_cast<core*>(reinterpret_cast<std::byte*>(s) - offsetof(core, continuation));
+  core* outer = continued_by(s);
   outer->clear();
   take_result(outer, inner);
   outer->reset(core::waiting);
@@ -111,12 +117,14 @@ void bury(core* c) noexcept {
 
 void release_weak(core* c) noexcept {
   if (--c->weak != 0) return;
+  if (c->has(core::traced)) forget_traces(c);
   if (c->has(core::coroutine)) {
     std::coroutine_handle<>::from_address(static_cast<coroutine_core*>(c)->frame).destroy();
     return;
   }
+  const std::size_t size = core_block + c->extra * frame_pool::granule;
   c->~core();
-  free_frame(c, core_block);
+  free_frame(c, size);
 }
 
 void abandon(core* c) noexcept {
@@ -125,13 +133,10 @@ void abandon(core* c) noexcept {
   const failure lost = std::move(c->error());
   c->clear();
   if (c->has(core::stopped) && lost.check<cancelled>()) return;
-  report(lost, c->created);
+  report(lost, c->created, c->fired_at, c->has(core::traced) ? traces_of(c) : std::string());
 }
 
-void report_dropped(const failure& f) noexcept {
-  const auto trail = f.trail();
-  report(f, trail.empty() ? std::source_location() : trail.front());
-}
+void report_dropped(const failure& f) noexcept { report(f, {}, {}, {}); }
 
 void fire_error(core* c, failure&& f, const std::source_location& where) {
   if (c->has(core::fired)) return refuse(c, where);
@@ -140,7 +145,7 @@ void fire_error(core* c, failure&& f, const std::source_location& where) {
 }
 
 void refuse(core* c, const std::source_location& where) {
-  if (!c->has(core::swallow)) throw already_called(c->created, c->fired_at, where);
+  if (!c->has(core::swallow)) throw already_called(c->created, c->fired_at, where, traces_of(c));
   c->reset(core::swallow);
 }
 
@@ -224,7 +229,12 @@ void cancel(core* c) {
 }
 
 void cancel_quietly(core* c) noexcept try { cancel(c); } catch (...) {
-  report(failure(), c->created);
+  report(failure(), c->created, {}, {});
+}
+
+void cancel_frail(core* c) noexcept {
+  c->set(core::stopped);
+  cancel_quietly(c);
 }
 
 bool link(core* outer, core* inner) noexcept {

@@ -11,10 +11,12 @@
 //
 // Everything here is type-erased; handle.hpp and stages.hpp put the types on it.
 
+#include <cstddef>
 #include <cstdint>
 #include <source_location>
 
 #include "../runtime/failure.hpp"
+#include "../runtime/frame_pool.hpp"
 #include "../runtime/root.hpp"
 #include "errors.hpp"
 #include "slot.hpp"
@@ -48,6 +50,7 @@ struct stage {
   stage(const stage&) = delete;
   stage& operator=(const stage&) = delete;
 
+  bool continues_a_core() const noexcept { return (link & continues) != 0; }
   stage* next() const noexcept { return reinterpret_cast<stage*>(link & ~bits); }
   void set_next(stage* s) noexcept { link = reinterpret_cast<std::uintptr_t>(s) | (link & bits); }
 
@@ -56,6 +59,14 @@ struct stage {
     stage* kept;  // in a core's `continuation`: the stage that returned what the core waits for
   };
   std::uintptr_t link;
+};
+
+/// A stage that knows where it was added: every one but those that continue another core.
+struct placed_stage : stage {
+  placed_stage(function f, std::uintptr_t mask, const std::source_location& site) noexcept
+      : stage(f, mask), where(site) {}
+
+  std::source_location where;
 };
 
 /// How a deferred is stopped: called on cancel, thrown away when it fires.
@@ -79,6 +90,8 @@ struct core {
   static constexpr std::uint16_t coroutine = 256;  // it lies in the promise of a coroutine
   static constexpr std::uint16_t unentered = 512;  // which has not begun (GCC PR106188)
   static constexpr std::uint16_t stopped = 1024;   // cancelled for good: `cancelled` is no news
+  static constexpr std::uint16_t frail = 2048;     // to be cancelled when its consumer goes
+  static constexpr std::uint16_t traced = 4096;    // debugging has noted where it was made
 
   static constexpr std::uint8_t unit = 8;  // the arena is measured in these
 
@@ -148,6 +161,7 @@ struct core {
   kind result = kind::none;
   std::uint8_t used = 0;
   std::uint8_t capacity;
+  std::uint8_t extra = 0;  // how much longer than core_block it is, in units of the frame pool
   stage* head = nullptr;
   stage* last = nullptr;
   union {
@@ -163,6 +177,11 @@ struct core {
 static_assert(sizeof(core) == 128);
 
 inline constexpr std::size_t core_block = 256;
+
+/// The core that `s` continues.
+inline core* continued_by(stage* s) noexcept {
+  return reinterpret_cast<core*>(reinterpret_cast<std::byte*>(s) - offsetof(core, continuation));
+}
 
 /// A core that lies in the promise of a coroutine: frame and core are one allocation.
 struct coroutine_core : core {
@@ -181,9 +200,32 @@ struct coroutine_core : core {
   };
 };
 
-inline core* make_core(std::uint16_t flags, const std::source_location& where) {
+/// Notes the stacks of a core's creation and first firing, and forgets them (debug.hpp).
+void note_creation(core* c) noexcept;
+void note_firing(core* c) noexcept;
+void forget_traces(core* c) noexcept;
+
+extern thread_local constinit bool debugging_here __attribute__((tls_model("initial-exec")));
+
+/// `extra` more units of the frame pool lie behind the arena.
+inline core* make_core(std::uint16_t flags, const std::source_location& where, std::uint8_t extra = 0) {
   constexpr std::uint8_t arena_bytes = core_block - sizeof(core);
-  return new (allocate_frame(core_block)) core(arena_bytes, flags, where);
+  core* c = new (allocate_frame(core_block + extra * frame_pool::granule)) core(arena_bytes, flags, where);
+  c->extra = extra;
+  if (debugging_here) [[unlikely]]
+    note_creation(c);
+  return c;
+}
+
+/// The coroutine whose context this is; null if it is another chain's.
+inline coroutine_core* coroutine_of(const context* ctx) noexcept {
+  if (!ctx || !ctx->heads_deferred()) return nullptr;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // right for what has no virtual base
+  constexpr std::size_t place = offsetof(root, ctx) + offsetof(coroutine_core, work);
+#pragma GCC diagnostic pop
+  auto* whole = const_cast<std::byte*>(reinterpret_cast<const std::byte*>(ctx)) - place;
+  return reinterpret_cast<coroutine_core*>(whole);
 }
 
 /// Runs the stages of a fired core, and of all that go on with it; takes one strong reference.
@@ -245,8 +287,13 @@ inline void release(core* c) noexcept {
   if (--c->strong == 0) bury(c);
 }
 
+/// Cancels a core whose consumer is about to go.
+void cancel_frail(core* c) noexcept;
+
 /// The consumer has gone.
 inline void drop_consumer(core* c) noexcept {
+  if (c->has(core::frail)) [[unlikely]]
+    cancel_frail(c);
   c->reset(core::consumed);
   if (c->result == kind::error) [[unlikely]]
     abandon(c);
@@ -268,11 +315,18 @@ inline void start(core* c) noexcept {
   if (c->idle()) drain(hold(c));
 }
 
-/// Marks as fired a core whose result has been put, and runs its stages.
-inline void fired_now(core* c, const std::source_location& where) noexcept {
+/// Marks as fired a core whose result has been put.
+inline void mark_fired(core* c, const std::source_location& where) noexcept {
   c->fired_at = where;
   c->set(core::fired);
+  if (c->has(core::traced)) [[unlikely]]
+    note_firing(c);
   if (c->stop) drop_canceller(c);
+}
+
+/// The same, and runs its stages.
+inline void fired_now(core* c, const std::source_location& where) noexcept {
+  mark_fired(c, where);
   if (c->paused == 0) [[likely]]
     drain(hold(c));
   else if (c->result == kind::error)

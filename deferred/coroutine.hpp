@@ -29,16 +29,16 @@ class deferred_awaiter final : public deferred_awaiter_base {
   bool await_ready() const noexcept { return source_.ready_here(); }
   template <class Promise>
   transfer await_suspend(std::coroutine_handle<Promise> h,
-                         std::source_location where = std::source_location::current()) {
-    return suspend(h, context_of(h), where);
+                         std::source_location site = std::source_location::current()) {
+    return suspend(h, context_of(h), site);
   }
-  transfer suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& where) {
+  transfer suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& site) {
     if (source_.ready_here()) return go_on(h);
-    core* c = source_.promote(where);
+    core* c = source_.promote(site);
     if (c->has(core::unentered)) [[unlikely]]
       abort_not_entered();
     source_.forget();
-    return wait(c, h, ctx, where) ? stay_suspended() : go_on(h);
+    return wait(c, h, ctx, site) ? stay_suspended() : go_on(h);
   }
 
   T await_resume() {
@@ -91,7 +91,7 @@ class deferred_awaiter final : public deferred_awaiter_base {
   stored& value() noexcept { return cell<stored>::get(core_->slot); }
   failure take_error() noexcept {
     failure f(std::move(core_->error()));
-    note_place(f, where_);
+    note_place(f, where);
     return f;
   }
   T take_here() {
@@ -111,6 +111,9 @@ class deferred_promise_base : public promise_base, public pooled {
  public:
   explicit deferred_promise_base(const std::source_location& where) noexcept : core_(where) {
     ctx = &core_.work.ctx;
+    ctx->set_heads_deferred();
+    if (debugging_here) [[unlikely]]
+      note_creation(&core_);
   }
 
   struct entry {
@@ -234,6 +237,10 @@ deferred<await_result_t<A>> run_to_end(A a) {
 /// reactor cancels and joins it at shutdown.
 template <awaitable A>
 requires(!detail::is_deferred<std::remove_cvref_t<A>>) deferred<await_result_t<A>> to_deferred(A a) {
+  static_assert(
+      !borrows_memory<A>,
+      "to_deferred: this operation uses memory of its caller's, which a deferred may outlive; call the "
+      "overload that takes the buffer by value, such as stream.write_all(std::move(text))");
   return detail::run_to_end(std::move(a));
 }
 /// A deferred is one already.

@@ -131,6 +131,18 @@ class handle {
     state_ = holding::nothing;
   }
 
+  /// Takes the result of a core, which then has none; this one must hold nothing before.
+  void take_result(core* c) noexcept {
+    if (c->result == kind::error) {
+      set_error(std::move(c->error()));
+      c->clear();
+      return;
+    }
+    values::relocate(store_, c->slot);
+    c->result = kind::none;
+    state_ = holding::value;
+  }
+
   /// Gives its core away.
   core* release_core() noexcept {
     state_ = holding::nothing;

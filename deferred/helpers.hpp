@@ -1,6 +1,7 @@
 #pragma once
 // Deferreds that are ready from the start, and small functions round them.
 
+#include <memory>
 #include <tuple>
 
 #include "coroutine.hpp"
@@ -120,5 +121,32 @@ class cancel_handle {
  private:
   detail::core* core_ = nullptr;
 };
+
+/// The same outcome, but a cancel waits for the end of `d` instead of reaching it: a failure is then
+/// given, a value makes way for `cancelled`. For what must not be stopped halfway.
+template <class T>
+deferred<T> delay_cancel(deferred<T> d) {
+  struct shared_state {
+    resolver<T> fire;
+    bool asked = false;
+  };
+  const auto state = std::make_shared<shared_state>();
+  auto ends = make_deferred<T>([state] {
+    state->asked = true;
+    return cancel_reply::later;
+  });
+  state->fire = std::move(ends.resolver);
+  std::move(d).add_both([state](result<T> r) {
+    const resolver<T> fire = std::move(state->fire);
+    if (!r) return fire.errback(std::move(r.error()));
+    if (state->asked) return fire.errback(cancelled_failure());
+    if constexpr (std::is_void_v<T>) {
+      fire();
+    } else {
+      fire(*std::move(r));
+    }
+  });
+  return std::move(ends.deferred);
+}
 
 }  // namespace mobius

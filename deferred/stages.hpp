@@ -232,10 +232,10 @@ void apply(Action& action, Sink& sink, handle<T>& from, const std::source_locati
 
 /// A stage in a core's list: an action on a `T` whose outcome is an `Action::tail`.
 template <class T, class Action>
-class action_stage final : public stage {
+class action_stage final : public placed_stage {
  public:
-  action_stage(Action&& action, const std::source_location& where)
-      : stage(&act_on, Action::mask), where_(where), action_(std::move(action)) {}
+  action_stage(Action&& action, const std::source_location& site)
+      : placed_stage(&act_on, Action::mask, site), action_(std::move(action)) {}
 
  private:
   static core* act_on(stage* s, core* c, step what) noexcept {
@@ -257,17 +257,16 @@ class action_stage final : public stage {
   template <class Sink>
   void run(Sink& sink, core* c) noexcept {
     if constexpr ((Action::mask & stage::on_failure) == 0) {
-      apply_to_value(action_, sink, cell<stored_t<T>>::get(c->slot), where_);
+      apply_to_value(action_, sink, cell<stored_t<T>>::get(c->slot), where);
     } else if constexpr ((Action::mask & stage::on_value) == 0) {
-      apply_to_error(action_, sink, c->error(), where_);
+      apply_to_error(action_, sink, c->error(), where);
     } else if (c->result == kind::value) {
-      apply_to_value(action_, sink, cell<stored_t<T>>::get(c->slot), where_);
+      apply_to_value(action_, sink, cell<stored_t<T>>::get(c->slot), where);
     } else {
-      apply_to_error(action_, sink, c->error(), where_);
+      apply_to_error(action_, sink, c->error(), where);
     }
   }
 
-  std::source_location where_;
   [[no_unique_address]] Action action_;
 };
 

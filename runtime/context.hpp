@@ -185,6 +185,11 @@ class context {
   /// Where it does.
   const std::source_location& where() const noexcept { return where_; }
 
+  /// Marks the context of a coroutine that returns a deferred, for who describes what waits.
+  void set_heads_deferred() noexcept { heads_deferred_ = true; }
+  /// True if it is one.
+  bool heads_deferred() const noexcept { return heads_deferred_; }
+
  private:
   friend class waiter;
   friend class deferred_awaiter_base;  // the leaf that wakes without the ready queue
@@ -194,6 +199,7 @@ class context {
   std::source_location where_{};
   cancel_mark mark_ = cancel_mark::none;
   std::uint8_t deliveries_ = 0;
+  bool heads_deferred_ = false;
 };
 
 /// What the promise of every coroutine type of ours begins with.

@@ -1,0 +1,114 @@
+#include "dump.hpp"
+
+#include "await.hpp"
+#include "debug.hpp"
+
+namespace mobius::detail {
+
+namespace {
+
+constexpr int most_cores = 32;  // of a chain of waits; longer ones are cut
+
+std::string at(const char* before, const std::source_location& where) {
+  return where.line() == 0 ? std::string() : before + to_string(where);
+}
+
+std::string failed_with(const failure& f) { return "failed with " + f.type_name() + ": " + f.what(); }
+
+std::string state_of(core* c, const std::string& value) {
+  std::string text;
+  if (c->has(core::waiting)) {
+    text = "waiting";
+  } else if (c->has(core::running)) {
+    text = "running";
+  } else if (!c->has(core::fired)) {
+    text = c->has(core::coroutine) ? "running" : "pending";
+  } else if (c->result == kind::error) {
+    text = failed_with(c->error());
+  } else {
+    text = c->result == kind::value ? "fired with " + (value.empty() ? "a value" : value)
+                                    : "fired, its result taken";
+  }
+  if (c->paused != 0) text += ", paused " + std::to_string(c->paused) + " times";
+  if (c->has(core::asked)) text += ", asked to stop";
+  return text;
+}
+
+std::string head_line(core* c, const std::string& value) {
+  const char* what = c->has(core::coroutine) ? "coroutine begun" : "deferred made";
+  return what + at(" at ", c->created) + at(", fired at ", c->fired_at) + ": " + state_of(c, value) + "\n";
+}
+
+const char* name_of(const stage& s) {
+  switch (s.link & stage::on_both) {
+    case stage::on_value:
+      return "callback";
+    case stage::on_failure:
+      return "errback";
+    default:
+      return "callback and errback";
+  }
+}
+
+std::string stage_line(const placed_stage& s) {
+  if (const auto* awaiter = deferred_awaiter_base::from(&s))
+    return "  awaited" + at(" at ", awaiter->where) + "\n";
+  return std::string("  ") + name_of(s) + at(" added at ", s.where) + "\n";
+}
+
+// The stages of a core; returns the core that waits for it, or null.
+core* append_stages(std::string& text, core* c) {
+  core* outer = nullptr;
+  for (stage* s = c->head; s; s = s->next()) {
+    if (s->continues_a_core()) {
+      outer = continued_by(s);
+      continue;
+    }
+    text += stage_line(static_cast<const placed_stage&>(*s));
+    if (const auto* awaiter = deferred_awaiter_base::from(s))
+      outer = coroutine_of(awaiter->waiting_context());
+  }
+  return outer;
+}
+
+// What a core waits for, or null.
+core* waited_by(core* c) {
+  if (c->has(core::waiting)) return c->inner;
+  if (!c->has(core::coroutine) || c->has(core::fired)) return nullptr;
+  const leaf* l = static_cast<coroutine_core*>(c)->work.ctx.waiting();
+  return l && l->type == &deferred_awaiter_base::type ? static_cast<const deferred_awaiter_base*>(l)->waited()
+                                                      : nullptr;
+}
+
+// What a coroutine waits for that is no deferred.
+std::string leaf_line(core* c) {
+  if (!c->has(core::coroutine) || c->has(core::fired)) return {};
+  const context& ctx = static_cast<coroutine_core*>(c)->work.ctx;
+  if (!ctx.waiting()) return {};
+  return std::string("  awaits ") + ctx.waiting()->type->name + at(" at ", ctx.where()) + "\n";
+}
+
+}  // namespace
+
+std::string dump_core(core* c, const std::string& value) {
+  std::string text = head_line(c, value) + leaf_line(c);
+  core* outer = append_stages(text, c);
+  core* inner = waited_by(c);
+  for (int n = 0; inner && n < most_cores; ++n, inner = waited_by(inner)) {
+    text += "waits for " + head_line(inner, {}) + leaf_line(inner);
+    append_stages(text, inner);
+  }
+  for (int n = 0; outer && n < most_cores; ++n) {
+    text += "for " + head_line(outer, {});
+    outer = append_stages(text, outer);
+  }
+  return text + traces_of(c);
+}
+
+std::string dump_ready(const failure& f) {
+  std::string text = "a ready deferred that " + failed_with(f) + "\n";
+  for (const std::source_location& site : f.trail()) text += "  passed" + at(" ", site) + "\n";
+  return text;
+}
+
+}  // namespace mobius::detail
