@@ -29,8 +29,10 @@ class task;
 namespace detail {
 
 /// Where a coroutine leaves its outcome. `cancelled` is kept as a state, so that it passes
-/// through frames without an exception object being shared between them.
-template <class T>
+/// through frames without an exception object being shared between them. One that does not own its
+/// error leaves it to `drop_error`: the call that frees an error, even if never made, would have
+/// each resumption of the coroutine save registers.
+template <class T, bool OwnsError = true>
 class outcome_slot {
   using stored = stored_t<T>;
   enum class state : std::uint8_t { empty, value, error, stopped };
@@ -64,6 +66,12 @@ class outcome_slot {
   }
 
   bool stopped() const noexcept { return state_ == state::stopped; }
+  /// Frees an error that nobody took.
+  void drop_error() noexcept {
+    if (state_ != state::error) return;
+    error_.~exception_ptr();
+    state_ = state::empty;
+  }
 
   /// The value, moved out, or the error, thrown.
   T take() {
@@ -96,7 +104,9 @@ class outcome_slot {
   }
   void clear() noexcept {
     if (state_ == state::value) value_.~stored();
-    if (state_ == state::error) error_.~exception_ptr();
+    if constexpr (OwnsError) {
+      if (state_ == state::error) error_.~exception_ptr();
+    }
   }
 
   union {
@@ -184,10 +194,10 @@ class task_promise final : public task_promise_base {
   requires std::is_constructible_v<stored_t<T>, U> || std::is_reference_v<T>
   void return_value(U&& value) { slot_.set_value(std::forward<U>(value)); }
   void unhandled_exception() noexcept { slot_.set_exception(); }
-  outcome_slot<T>& slot() noexcept { return slot_; }
+  outcome_slot<T, false>& slot() noexcept { return slot_; }
 
  private:
-  outcome_slot<T> slot_;
+  outcome_slot<T, false> slot_;
 };
 
 template <>
@@ -196,10 +206,10 @@ class task_promise<void> final : public task_promise_base {
   task<void> get_return_object() noexcept;
   void return_void() noexcept { slot_.set_value(); }
   void unhandled_exception() noexcept { slot_.set_exception(); }
-  outcome_slot<void>& slot() noexcept { return slot_; }
+  outcome_slot<void, false>& slot() noexcept { return slot_; }
 
  private:
-  outcome_slot<void> slot_;
+  outcome_slot<void, false> slot_;
 };
 
 /// Owns the frame of the awaited task and frees it with the outcome.
@@ -212,7 +222,9 @@ class task_awaiter {
   task_awaiter(const task_awaiter&) = delete;
   task_awaiter& operator=(const task_awaiter&) = delete;
   ~task_awaiter() {
-    if (child_) child_.destroy();
+    if (!child_) return;
+    if (child_.done()) child_.promise().slot().drop_error();
+    child_.destroy();
   }
 
   bool await_ready() const noexcept { return false; }
