@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "../list_link.hpp"
 #include "channel.hpp"
 #include "wait_queue.hpp"
 

@@ -20,26 +20,60 @@
 
 #include "../awaitable.hpp"
 #include "../context.hpp"
-#include "../list_link.hpp"
 
 namespace mobius::detail {
 
+/// A place in a line, or, as its head, both of its ends.
+struct wait_link {
+  wait_link* behind = nullptr;
+  wait_link* ahead = nullptr;  // null for an entry that stands in no line
+};
+
 /// One who waits; it stands in at most one line.
-class wait_entry : public list_link {
+class wait_entry : private wait_link {
  public:
   using function = void (*)(wait_entry* self) noexcept;
 
+  wait_entry() noexcept = default;
+  wait_entry(const wait_entry&) = delete;
+  wait_entry& operator=(const wait_entry&) = delete;
+  ~wait_entry() { unlink(); }
+
+  /// Takes it out of its line, if it stands in one.
+  void unlink() noexcept {
+    if (!ahead) return;
+    behind->ahead = ahead;
+    ahead->behind = behind;
+    ahead = nullptr;
+  }
+
   /// Called with the entry out of the line, when it got what it waited for.
   function granted = nullptr;
+
+ private:
+  friend class wait_queue;
 };
 
 /// The line.
 class wait_queue {
  public:
-  bool empty() const noexcept { return head_.alone(); }
+  wait_queue() noexcept = default;
+  wait_queue(const wait_queue&) = delete;
+  wait_queue& operator=(const wait_queue&) = delete;
+  /// Lets go of who still waits.
+  ~wait_queue() {
+    while (!empty()) front().unlink();
+  }
+
+  bool empty() const noexcept { return head_.ahead == &head_; }
   /// The oldest entry; there must be one.
-  wait_entry& front() const noexcept { return *static_cast<wait_entry*>(head_.next()); }
-  void push(wait_entry& e) noexcept { e.link_before(head_); }
+  wait_entry& front() const noexcept { return *static_cast<wait_entry*>(head_.ahead); }
+  void push(wait_entry& e) noexcept {
+    e.behind = head_.behind;
+    e.ahead = &head_;
+    head_.behind->ahead = &e;
+    head_.behind = &e;
+  }
 
   /// Grants the oldest entry what it waits for; there must be one.
   void grant_front() noexcept { grant(front()); }
@@ -54,7 +88,7 @@ class wait_queue {
   }
 
  private:
-  list_link head_;
+  wait_link head_{&head_, &head_};
 };
 
 /// Waits for a `Case`, which is a wait_entry that has
@@ -79,10 +113,12 @@ class queued_awaiter final : public waiter, public Case {
     return suspend(h, context_of(h), where);
   }
   bool suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& where) {
-    if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
-    if (Case::begin()) {
-      state_ = state::done;
-      return false;
+    // What is there need not be waited for: only a cancelled chain is told of more than that.
+    const bool marked = ctx && ctx->mark() != cancel_mark::none;
+    if (!marked && Case::begin()) return false;
+    if (const gate g = arrive(h, ctx, where); g != gate::open) {
+      if (!marked) Case::withdrawn();
+      return g == gate::queued;
     }
     Case::enqueue();
     return true;
