@@ -123,6 +123,7 @@ TEST_CASE("two reactors in two threads talk over TCP and post to each other") {
   std::atomic<mobius::reactor*> server{nullptr};
   std::atomic<int> port{0};
   std::atomic<int> noted{0};
+  std::atomic<bool> talked{false};
   std::thread serving([&] {
     const auto serve = [&]() -> task<> {
       mobius::net::tcp_listener own("127.0.0.1", 0);
@@ -133,6 +134,7 @@ TEST_CASE("two reactors in two threads talk over TCP and post to each other") {
     mobius::reactor own_reactor(no_signals);
     server = &own_reactor;
     own_reactor.run(serve());
+    while (!talked) std::this_thread::yield();  // who posts to it needs it alive
   });
   while (port == 0) std::this_thread::yield();
   const auto talk = [&]() -> task<> {
@@ -151,6 +153,7 @@ TEST_CASE("two reactors in two threads talk over TCP and post to each other") {
     CHECK(end.empty());
   };
   mobius::run(talk(), no_signals);
+  talked = true;
   serving.join();
   CHECK(noted == 500);
 }
