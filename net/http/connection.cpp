@@ -49,6 +49,12 @@ void reuse(std::string& text) {
   }
 }
 
+// Where the peer has gone already there is nothing to do, and nobody to tell.
+void shut_down(const net::tcp_stream& stream, int how) noexcept {
+  const int fd = stream.native_handle();
+  if (fd >= 0) ::shutdown(fd, how);
+}
+
 // The methods that reach a handler.
 response refuse_trace() {
   response answer = response::text(405, "405 Method Not Allowed\n");
@@ -107,7 +113,7 @@ task<> connection::serve() {
 
 void connection::stop_if_idle() noexcept {
   // Not a cancel: a request that has come in this very turn is still read and answered.
-  if (idle_) ::shutdown(stream_.native_handle(), SHUT_RD);
+  if (idle_) shut_down(stream_, SHUT_RD);
 }
 
 // --- reading -----------------------------------------------------------------------------------
@@ -206,7 +212,7 @@ void connection::own_input() {
   const std::size_t input_at = kept_.size();
   kept_.append(input_);
   head_bytes_ = std::string_view(kept_).substr(head_at, head_size);
-  request_.head().rebase(head_bytes_.data());
+  request_.head().rebase(kept_.data() + head_at);
   input_ = std::string_view(kept_).substr(input_at);
   lease_.reset();
 }
@@ -232,7 +238,7 @@ task<> connection::flush_unless_answered() {
 }
 
 void connection::respond(result<response>&& answer) {
-  if (!answer) return append_failure(std::move(answer.error()));
+  if (!answer) return append_failure(answer.error());
   try {
     append(std::move(*answer));
   } catch (...) {
@@ -258,7 +264,7 @@ void connection::append(response&& answer) {
   }
 }
 
-void connection::append_failure(failure why) {
+void connection::append_failure(const failure& why) {
   std::string where = "http::server, the handler of ";
   where.append(method_name(request_.method())).append(" ").append(request_.path());
   report_unhandled(why, where);
@@ -312,7 +318,7 @@ task<> connection::finish() {
 
 // Closing with unread input resets the connection, and the peer may lose the answer by it.
 task<> connection::linger() {
-  ::shutdown(stream_.native_handle(), SHUT_WR);
+  shut_down(stream_, SHUT_WR);
   const time_point until = reactor_.now() + limits_.linger;
   std::uint64_t left = limits_.linger_bytes;
   while (left != 0) {

@@ -92,7 +92,7 @@ class connection : public core::pooled, public core::list_link {
   void end_request();
   void respond(result<response>&& answer);
   void append(response&& answer);
-  void append_failure(failure why);
+  void append_failure(const failure& why);
   void refuse(int status);
   void own_input();
   time_point body_deadline() const;

@@ -72,18 +72,18 @@ task<> abort_all(std::shared_ptr<site> owner) {
 }
 
 // However it ends, no connection is left behind.
-task<> serve(std::shared_ptr<site> owner, net::tcp_listener& listener) {
+task<> serve(const std::shared_ptr<site>& owner, net::tcp_listener& listener) {
   return finally(serve_all(owner, listener), [owner] { return abort_all(owner); });
 }
 
 task<> serve_owned(std::shared_ptr<site> owner, net::tcp_listener listener) {
-  co_await serve(std::move(owner), listener);
+  co_await serve(owner, listener);
 }
 
 task<> listen(std::shared_ptr<site> owner, std::string address, std::uint16_t port,
               net::listen_options options) {
   net::tcp_listener listener(address, port, options);
-  co_await serve(std::move(owner), listener);
+  co_await serve(owner, listener);
 }
 
 task<> stop(std::shared_ptr<site> owner, std::chrono::nanoseconds grace) {
