@@ -44,7 +44,8 @@ class ring_buffer {
   T& front() noexcept { return items_[first_]; }
 
   void push(T&& value) {
-    if (size_ == room_) reserve(size_ + 1);
+    if (size_ == room_) [[unlikely]]
+      reserve(size_ + 1);
     std::construct_at(&(*this)[size_], std::move(value));
     ++size_;
   }
@@ -59,7 +60,7 @@ class ring_buffer {
     return value;
   }
   /// Makes room for `count` items.
-  void reserve(std::size_t count) {
+  [[gnu::noinline]] void reserve(std::size_t count) {
     std::size_t room = room_ == 0 ? 8 : room_;
     while (room < count) room *= 2;
     if (room == room_) return;

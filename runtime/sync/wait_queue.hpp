@@ -25,7 +25,7 @@ namespace mobius::detail {
 
 /// A place in a line, or, as its head, both of its ends.
 struct wait_link {
-  wait_link* behind = nullptr;
+  wait_link* behind;
   wait_link* ahead = nullptr;  // null for an entry that stands in no line
 };
 
@@ -48,7 +48,7 @@ class wait_entry : private wait_link {
   }
 
   /// Called with the entry out of the line, when it got what it waited for.
-  function granted = nullptr;
+  function granted;
 
  private:
   friend class wait_queue;
@@ -103,9 +103,7 @@ class queued_awaiter final : public waiter, public Case {
   using value_type = decltype(std::declval<Case&>().take());
 
   template <class... Args>
-  explicit queued_awaiter(Args&&... args) : waiter(leaf_kind), Case(std::forward<Args>(args)...) {
-    Case::granted = &queued_awaiter::on_granted;
-  }
+  explicit queued_awaiter(Args&&... args) : waiter(leaf_kind), Case(std::forward<Args>(args)...) {}
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h,
@@ -120,6 +118,7 @@ class queued_awaiter final : public waiter, public Case {
       if (!marked) Case::withdrawn();
       return g == gate::queued;
     }
+    Case::granted = &queued_awaiter::on_granted;
     Case::enqueue();
     return true;
   }
