@@ -58,6 +58,7 @@ class reactor::running_scope {
   running_scope(const running_scope&) = delete;
   running_scope& operator=(const running_scope&) = delete;
   ~running_scope() {
+    reactor_.settle();
     reactor_.running_ = false;
     reactor_.stop_asked_ = false;
     reactor_.signals_.reset();
@@ -179,6 +180,17 @@ void reactor::loop(until end, const bool* done) {
     }
     turn(idle);
   }
+}
+
+// What streams and cancels have prepared goes out with the run that prepared it: nothing is left
+// for another thread, in which the reactor may end, but what really takes its time.
+void reactor::settle() noexcept try {
+  for (unsigned i = 0; i < 4 && (ring_.unsubmitted() != 0 || ring_.has_deferred()); ++i) {
+    if (const int error = ring_.enter(0, std::nullopt); error < 0) return;
+    reap();
+  }
+} catch (...) {
+  report_unhandled(failure(), "the end of a run");
 }
 
 // One bounded pass over what is ready; what it makes ready in turn is run in it too.

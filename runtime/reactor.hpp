@@ -98,7 +98,8 @@ class deadlock : public std::logic_error {
 ///     reactor.run();
 ///
 /// Work may start before it runs: operations queue, timers count from that moment. It may be run
-/// again after it has stopped, in the same thread. Its destructor cancels what is left, waits for
+/// again after it has stopped, in the same thread; end it in the thread that made and ran it. Its
+/// destructor cancels what is left, waits for
 /// it to end (naming after 5 s, through the unhandled hook, what still waits and where), and then
 /// frees it.
 class reactor {
@@ -240,6 +241,7 @@ class reactor {
   void run_ready() noexcept;
   void run_in_order() noexcept;
   void turn(bool may_wait);
+  void settle() noexcept;
   void wait_for_completions(bool may_wait);
   void handle_enter_error(int error);
   void reap() noexcept;
