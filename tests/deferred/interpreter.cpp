@@ -17,6 +17,20 @@ std::string show_value(const val& v) {
 }
 
 std::string exception_name(const failure& f) {
+  if (const auto* first = f.get_if<mobius::first_error>()) {
+    return "First(" + std::to_string(first->index()) + "," + exception_name(first->error()) + ")";
+  }
+  if (const auto* group = f.get_if<mobius::failure_group>()) {
+    std::string text = "Group(";
+    for (const failure& one : group->failures()) {
+      text += (&one == &group->failures().front() ? "" : ",") + exception_name(one);
+    }
+    return text + ")";
+  }
+  if (f.check<mobius::already_called>()) return "AlreadyCalledError";
+  if (f.check<mobius::deferred_misuse>()) return "AssertionError";
+  if (f.check<mobius::queue_overflow>()) return "QueueOverflow";
+  if (f.check<mobius::queue_underflow>()) return "QueueUnderflow";
   if (f.check<E3>()) return "E3";
   if (f.check<E1>()) return "E1";
   if (f.check<E2>()) return "E2";
@@ -62,6 +76,28 @@ val add_to(const result<val>& in, const std::string& n) {
   return show_result(in) + "+" + n;
 }
 
+std::string show_outcomes(const std::vector<result<val>>& all) {
+  std::string text = "[";
+  for (const result<val>& one : all) {
+    text += (&one == &all.front() ? "" : ",") + std::string(one ? "+" : "-") + show_result(one);
+  }
+  return text + "]";
+}
+
+std::size_t read_limit(const std::string& word) {
+  return word == "nil" ? mobius::deferred_queue<val>::unlimited : static_cast<std::size_t>(std::stoul(word));
+}
+
+// Thrown for a name that does not exist, or no more.
+struct gone {};
+
+template <class Map>
+auto& find(Map& map, const std::string& name) {
+  const auto at = map.find(name);
+  if (at == map.end()) throw gone();
+  return at->second;
+}
+
 std::chrono::nanoseconds seconds(const form& f) { return std::chrono::seconds(std::stoll(f.word)); }
 
 // Does the body end in something to wait for?
@@ -92,15 +128,6 @@ interpreter::~interpreter() {
   mobius::set_unhandled_hook(std::move(previous_hook_));
 }
 
-const std::set<std::string>& interpreter::known_forms() {
-  static const std::set<std::string> known{
-      "new",  "fired",  "failed",  "then",    "catch",   "both",  "pair",     "chain", "cb",
-      "eb",   "cancel", "pause",   "resume",  "timeout", "maybe", "coro",     "deep",  "show",
-      "drop", "log",    "trap",    "ret",     "add",     "raise", "fail",     "wait",  "sleep",
-      "nap",  "try",    "finally", "advance", "await",   "call",  "awaitloop"};
-  return known;
-}
-
 std::vector<std::string> interpreter::run(const std::vector<form>& program) {
   for (const form& f : program) statement(f);
   out("--");
@@ -118,6 +145,16 @@ void interpreter::statement(const form& f) {
     execute(f);
   } catch (const mobius::already_called&) {
     out("?" + head + " already");
+  } catch (const mobius::deferred_misuse&) {
+    out("?" + head + " assert");
+  } catch (const mobius::no_deferred&) {
+    out("?" + head + " empty");
+  } catch (const gone&) {
+    out("?" + head + " gone");
+  } catch (const mobius::queue_overflow&) {
+    out("?" + head + " QueueOverflow");
+  } catch (const mobius::queue_underflow&) {
+    out("?" + head + " QueueUnderflow");
   } catch (const E0&) {
     out("?" + head + " " + exception_name(failure()));
   }
@@ -134,14 +171,17 @@ void interpreter::execute(const form& f) {
   if (head == "timeout") return add_limit(f);
   if (head == "log") return out("." + f[1].word);
   if (head == "advance") return clock_.advance(seconds(f[1]));
-  if (head == "cancel") return names_.at(f[1].word).handle.cancel();
-  if (head == "pause") return names_.at(f[1].word).handle.pause();
-  if (head == "resume") return names_.at(f[1].word).handle.unpause();
+  if (head == "cancel") return named(f[1]).handle.cancel();
+  if (head == "pause") return named(f[1]).handle.pause();
+  if (head == "resume") return named(f[1]).handle.unpause();
   if (head == "show") return show(f[1].word);
   if (head == "drop") return drop(f[1].word);
   if (head == "deep") return deep(f);
+  if (list_form(f) || timer_form(f) || loop_form(f) || holder_form(f)) return;
   throw std::runtime_error("unknown form " + head);
 }
+
+interpreter::entry& interpreter::named(const form& word) { return find(names_, word.word); }
 
 interpreter::entry& interpreter::bind(const std::string& name, deferred<val> d) {
   if (std::find(order_.begin(), order_.end(), name) == order_.end()) order_.push_back(name);
@@ -185,9 +225,9 @@ void interpreter::make(const form& f) {
 
 void interpreter::add_stage(const form& f) {
   const std::string& head = f[0].word;
-  deferred<val>& d = names_.at(f[1].word).handle;
+  deferred<val>& d = named(f[1]).handle;
   if (head == "chain") {
-    d.add_both([target = names_.at(f[2].word).fire](result<val> r) {
+    d.add_both([target = named(f[2]).fire](result<val> r) {
       if (r) {
         target(*std::move(r));
       } else {
@@ -200,6 +240,16 @@ void interpreter::add_stage(const form& f) {
   if (head == "pair") {
     const form& a = f[2];
     const form& b = f[3];
+    if (style_ == style::coroutines) {
+      d.add_callbacks([this, &a](val v) { return stage_coroutine(a[0].word, a, 1, std::move(v)); },
+                      [this, &b](failure e) { return stage_coroutine(b[0].word, b, 1, std::move(e)); });
+      return;
+    }
+    if (waits(a, 1) || waits(b, 1)) {
+      d.add_callbacks([this, &a](val v) { return waiting(a[0].word, a, 1, std::move(v)); },
+                      [this, &b](failure e) { return waiting(b[0].word, b, 1, std::move(e)); });
+      return;
+    }
     d.add_callbacks([this, &a](val v) { return plain(a[0].word, a, 1, std::move(v)); },
                     [this, &b](failure e) { return plain(b[0].word, b, 1, std::move(e)); });
     return;
@@ -231,7 +281,7 @@ void interpreter::add_stage(const form& f) {
 }
 
 void interpreter::add_limit(const form& f) {
-  deferred<val>& d = names_.at(f[1].word).handle;
+  deferred<val>& d = named(f[1]).handle;
   if (f.size() == 3) {
     mobius::add_timeout(d, clock_, seconds(f[2]));
     return;
@@ -242,7 +292,7 @@ void interpreter::add_limit(const form& f) {
 }
 
 void interpreter::fire(const form& f) {
-  const entry& e = names_.at(f[1].word);
+  const entry& e = named(f[1]);
   // One that was made fired has no resolver.
   if (!e.fire) return out("?" + f[0].word + " already");
   if (f[0].word == "cb") {
@@ -252,18 +302,199 @@ void interpreter::fire(const form& f) {
   }
 }
 
+std::vector<deferred<val>> interpreter::hand_all(const form& f, std::size_t first) {
+  std::vector<deferred<val>> all;
+  for (std::size_t i = first; i < f.size(); ++i) all.push_back(hand(f[i].word));
+  return all;
+}
+
+bool interpreter::list_form(const form& f) {
+  const std::string& head = f[0].word;
+  if (head != "list" && head != "gather" && head != "race") return false;
+  make_list(f);
+  return true;
+}
+
+// The values of lists become text, so that every stage is one of `val`.
+void interpreter::make_list(const form& f) {
+  using mobius::list_flags;
+  const std::string& head = f[0].word;
+  const std::string& name = f[1].word;
+  if (head == "race") {
+    auto won = [](std::pair<std::size_t, val> w) {
+      return val("<" + std::to_string(w.first) + "," + show_value(w.second) + ">");
+    };
+    bind(name, mobius::race(hand_all(f, 2)).add_callback(won));
+    return;
+  }
+  const auto has = [&](char flag) { return f[2].word.find(flag) != std::string::npos; };
+  if (head == "gather") {
+    auto gathered = [](std::vector<val> all) {
+      std::string text = "[";
+      for (std::size_t i = 0; i < all.size(); ++i) text += (i == 0 ? "" : ",") + show_value(all[i]);
+      return val(text + "]");
+    };
+    bind(name, mobius::gather_results(hand_all(f, 3)).add_callback(gathered));
+    return;
+  }
+  auto settled = [](std::vector<result<val>> all) { return val(show_outcomes(all)); };
+  auto first = [](std::pair<val, std::size_t> w) {
+    return val("<" + show_value(w.first) + "," + std::to_string(w.second) + ">");
+  };
+  // D9: where all have failed, Twisted gives their failures as a value.
+  auto all_failed = [](mobius::failure_group& group) -> result<val> {
+    if (group.failures().empty()) return mobius::make_failure<mobius::failure_group>(group.failures());
+    const std::vector<result<val>> outcomes(group.failures().begin(), group.failures().end());
+    return val(show_outcomes(outcomes));
+  };
+  if (has('c') && has('e')) {
+    constexpr auto flags = list_flags::fire_on_one_callback | list_flags::fire_on_one_errback;
+    bind(name, mobius::deferred_list<flags>(hand_all(f, 3)).add_callback(first));
+  } else if (has('c')) {
+    bind(name, mobius::deferred_list<list_flags::fire_on_one_callback>(hand_all(f, 3))
+                   .add_callback(first)
+                   .add_errback<mobius::failure_group>(all_failed));
+  } else if (has('e')) {
+    bind(name, mobius::deferred_list<list_flags::fire_on_one_errback>(hand_all(f, 3)).add_callback(settled));
+  } else {
+    bind(name, mobius::deferred_list(hand_all(f, 3)).add_callback(settled));
+  }
+}
+
+bool interpreter::timer_form(const form& f) {
+  const std::string& head = f[0].word;
+  if (head == "later") {
+    call_later(f);
+  } else if (head == "stop" || head == "reset" || head == "delay") {
+    move_timer(f);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void interpreter::call_later(const form& f) {
+  const std::string& label = f[2].word;
+  timers_[label] = clock_.call_later(seconds(f[1]), [this, &f, &label] {
+    const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.now().time_since_epoch());
+    out(label + "@" + std::to_string(now.count()));
+    const outcome ignored = body(label, f, 3, val());
+    if (const auto* r = std::get_if<result<val>>(&ignored)) static_cast<void>(*r);
+  });
+}
+
+void interpreter::move_timer(const form& f) {
+  mobius::test_call& timer = find(timers_, f[1].word);
+  bool done = false;
+  if (f[0].word == "stop") {
+    done = timer.cancel();
+  } else if (f[0].word == "reset") {
+    done = timer.reset(seconds(f[2]));
+  } else {
+    done = timer.delay(seconds(f[2]));
+  }
+  if (!done) out("?" + f[0].word + (timer.cancelled() ? " AlreadyCancelled" : " AlreadyCalled"));
+}
+
+bool interpreter::loop_form(const form& f) {
+  const std::string& head = f[0].word;
+  if (head == "loop") {
+    start_loop(f);
+  } else if (head == "loop-stop") {
+    find(loops_, f[1].word)->stop();
+  } else if (head == "loop-reset") {
+    find(loops_, f[1].word)->reset();
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void interpreter::start_loop(const form& f) {
+  const std::string& label = f[5].word;
+  const auto now = [this] {
+    return val(std::int64_t(
+        std::chrono::duration_cast<std::chrono::seconds>(clock_.now().time_since_epoch()).count()));
+  };
+  std::shared_ptr<mobius::looping_call> loop;
+  if (waits(f, 6)) {
+    loop = std::make_shared<mobius::looping_call>(
+        clock_, [this, &f, &label, now] { return waiting(label, f, 6, now()); });
+  } else {
+    loop = std::make_shared<mobius::looping_call>(
+        clock_, [this, &f, &label, now] { return plain(label, f, 6, now()); });
+  }
+  auto& place = loops_[f[2].word];
+  if (place) replaced_loops_.push_back(place);
+  place = loop;
+  bind(f[1].word, loop->start(seconds(f[3]), f[4].word == "now").add_callback([](mobius::looping_call&) {
+    return val("loop");
+  }));
+}
+
+bool interpreter::holder_form(const form& f) {
+  const std::string& head = f[0].word;
+  if (head == "lock") {
+    holders_[f[1].word].lock = std::make_unique<mobius::deferred_lock>();
+  } else if (head == "sem") {
+    holders_[f[1].word].semaphore = std::make_unique<mobius::deferred_semaphore>(std::stoul(f[2].word));
+  } else if (head == "acquire") {
+    acquire(f);
+  } else if (head == "release") {
+    holder& h = find(holders_, f[1].word);
+    h.lock ? h.lock->release() : h.semaphore->release();
+  } else if (head == "run") {
+    run_holding(f);
+  } else if (head == "queue") {
+    queues_[f[1].word] = std::make_unique<queue>(read_limit(f[2].word), read_limit(f[3].word));
+  } else if (head == "put") {
+    find(queues_, f[1].word)->put(read_value(f[2].word));
+  } else if (head == "get") {
+    bind(f[1].word, find(queues_, f[2].word)->get());
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void interpreter::acquire(const form& f) {
+  const auto held = [](auto&) { return val("held"); };
+  holder& h = find(holders_, f[2].word);
+  if (h.lock) {
+    bind(f[1].word, h.lock->acquire().add_callback(held));
+  } else {
+    bind(f[1].word, h.semaphore->acquire().add_callback(held));
+  }
+}
+
+void interpreter::run_holding(const form& f) {
+  const std::string& label = f[3].word;
+  holder& h = find(holders_, f[2].word);
+  const auto run = [&](auto function) {
+    bind(f[1].word, h.lock ? h.lock->run(std::move(function)) : h.semaphore->run(std::move(function)));
+  };
+  if (waits(f, 4)) {
+    run([this, &f, &label] { return waiting(label, f, 4, val()); });
+  } else {
+    run([this, &f, &label] { return plain(label, f, 4, val()); });
+  }
+}
+
 deferred<val> interpreter::hand(const std::string& name) {
+  find(names_, name);
   gone_.insert(name);
-  return std::move(names_.at(name).handle);
+  return std::move(find(names_, name).handle);
 }
 
 void interpreter::drop(const std::string& name) {
+  find(names_, name);
   order_.erase(std::find(order_.begin(), order_.end(), name));
   const auto dropped = names_.extract(name);
 }
 
 void interpreter::show(const std::string& name) {
-  deferred<val>& d = names_.at(name).handle;
+  deferred<val>& d = find(names_, name).handle;
+  if (!d) throw mobius::no_deferred("it was handed over");
   std::string state = "pending";
   if (const val* v = d.value_if()) state = show_value(*v);
   if (const failure* e = d.failure_if()) state = "!" + exception_name(*e);
@@ -329,13 +560,13 @@ interpreter::outcome interpreter::body(const std::string& label, const form& lis
 
 result<val> interpreter::plain(const std::string& label, const form& list, std::size_t first,
                                result<val> in) {
-  if (list[0].word != "maybe") out(label + "<" + show_result(in));
+  if (list[0].word != "maybe" && list[0].word != "run") out(label + "<" + show_result(in));
   return std::get<result<val>>(body(label, list, first, std::move(in)));
 }
 
 deferred<val> interpreter::waiting(const std::string& label, const form& list, std::size_t first,
                                    result<val> in) {
-  if (list[0].word != "maybe") out(label + "<" + show_result(in));
+  if (list[0].word != "maybe" && list[0].word != "run") out(label + "<" + show_result(in));
   outcome end = body(label, list, first, std::move(in));
   if (auto* r = std::get_if<result<val>>(&end)) return mobius::from_result(std::move(*r));
   return std::get<deferred<val>>(std::move(end));

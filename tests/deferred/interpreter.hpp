@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <variant>
@@ -42,14 +43,18 @@ class interpreter {
   const std::set<std::string>& handed_over() const { return gone_; }
   /// Names of coroutines.
   const std::set<std::string>& coroutines() const { return coroutines_; }
-  /// The forms that it knows.
-  static const std::set<std::string>& known_forms();
 
  private:
   struct entry {
     mobius::deferred<val> handle;
     mobius::resolver<val> fire;
   };
+  /// A lock or semaphore, by its three uses.
+  struct holder {
+    std::unique_ptr<mobius::deferred_lock> lock;
+    std::unique_ptr<mobius::deferred_semaphore> semaphore;
+  };
+  using queue = mobius::deferred_queue<val>;
   using outcome = std::variant<mobius::result<val>, mobius::deferred<val>>;
 
   void out(std::string token) { trace_.push_back(std::move(token)); }
@@ -59,6 +64,18 @@ class interpreter {
   void add_stage(const form& f);
   void add_limit(const form& f);
   void fire(const form& f);
+  void make_list(const form& f);
+  bool list_form(const form& f);
+  bool timer_form(const form& f);
+  bool loop_form(const form& f);
+  bool holder_form(const form& f);
+  void acquire(const form& f);
+  void run_holding(const form& f);
+  void call_later(const form& f);
+  void move_timer(const form& f);
+  void start_loop(const form& f);
+  std::vector<mobius::deferred<val>> hand_all(const form& f, std::size_t first);
+  entry& named(const form& word);
   void show(const std::string& name);
   void deep(const form& f);
   void drop(const std::string& name);
@@ -82,6 +99,11 @@ class interpreter {
   std::set<std::string> gone_;
   std::set<std::string> coroutines_;
   fake_clock clock_;
+  std::map<std::string, mobius::test_call> timers_;
+  std::map<std::string, holder> holders_;
+  std::map<std::string, std::unique_ptr<queue>> queues_;
+  std::map<std::string, std::shared_ptr<mobius::looping_call>> loops_;
+  std::vector<std::shared_ptr<mobius::looping_call>> replaced_loops_;
   mobius::unhandled_hook previous_hook_;
 };
 
