@@ -4,6 +4,7 @@
 #include "address.hpp"
 #include "name_resolver.hpp"
 #include "options.hpp"
+#include "protocol/protocols.hpp"
 #include "stream.hpp"
 #include "tcp.hpp"
 #include "unix.hpp"
