@@ -16,7 +16,7 @@ wait_queue& put_off() {
 
 place_in_line::place_in_line(canceller::function stop, wait_entry::function on_granted, deferred_line& line,
                              core* c, const std::source_location& where)
-    : canceller{stop}, core_(c), where_(where), line_(line) {
+    : canceller{stop}, core_(c), where_(where), line_(&line) {
   granted = on_granted;
   add_resolver(c);
   line.line_.push(*this);
@@ -25,30 +25,33 @@ place_in_line::place_in_line(canceller::function stop, wait_entry::function on_g
 
 void place_in_line::give_up() noexcept {
   if (put_off_) return wait_queue::grant(*this);
+  if (!line_) return;
   unlink();
-  --line_.size_;
+  --line_->size_;
   drop_resolver(core_);
 }
 
 void deferred_line::abandon(place_in_line& p) noexcept {
   p.unlink();
+  p.line_ = nullptr;
+  p.put_off_ = false;
   drop_resolver(p.core_);
 }
 
 deferred_line::~deferred_line() {
   while (!empty()) abandon(front());
-  list_link still_put_off;
+  wait_queue others;
   while (!put_off().empty()) {
     auto& entry = static_cast<place_in_line&>(put_off().front());
-    entry.unlink();
-    if (&entry.line_ == this) {
-      drop_resolver(entry.core_);
+    if (entry.line_ == this) {
+      abandon(entry);
     } else {
-      entry.link_before(still_put_off);
+      entry.unlink();
+      others.push(entry);
     }
   }
-  while (!still_put_off.alone()) {
-    auto& entry = static_cast<place_in_line&>(*still_put_off.next());
+  while (!others.empty()) {
+    wait_entry& entry = others.front();
     entry.unlink();
     put_off().push(entry);
   }

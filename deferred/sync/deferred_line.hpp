@@ -39,7 +39,7 @@ class place_in_line : public canceller, public wait_entry {
 
  private:
   friend class deferred_line;
-  deferred_line& line_;
+  deferred_line* line_;  // null when it has been destroyed
   bool put_off_ = false;
 };
 
