@@ -93,6 +93,7 @@ void listener_state::on_accept(core::completion_handler* self, std::int32_t resu
   } else if (!concerns_one_connection(-result) && !s.pausing_ && !s.closing_ && !s.stopped_) {
     s.error_ = -result;
   }
+  if (s.stopped_ && !s.armed_ && !s.closing_) s.finish_stop();
   s.serve_acceptor();
   s.finish_if_idle();
 }
@@ -101,7 +102,7 @@ void listener_state::serve_acceptor() noexcept {
   if (!acceptor_ || !acceptor_->waits()) return;
   if (has_connection() || error_ != 0) {
     acceptor_->ready(has_connection() ? 0 : error_);
-  } else if (stopped_ && waiting() == 0) {
+  } else if (drained()) {
     acceptor_->ready(EBADF);
   } else {
     arm();
@@ -132,16 +133,17 @@ void listener_state::begin_close() noexcept {
 void listener_state::stop() noexcept {
   if (closing_ || std::exchange(stopped_, true)) return;
   if (pause_.armed()) reactor_.timers().cancel(pause_);
-  take_backlog();
   pause_accepting();
-  if (!armed_) close_socket();
+  if (!armed_) finish_stop();
   serve_acceptor();
 }
 
 // What is in the kernel's queue would be reset with the socket.
-void listener_state::take_backlog() noexcept {
+void listener_state::finish_stop() noexcept {
+  if (fd_ < 0) return;
   fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
   for (int fd = 0; (fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) waiting_.push_back(fd);
+  close_socket();
 }
 
 void listener_state::close_socket() noexcept {
@@ -164,9 +166,9 @@ void listener_state::on_shutdown(open_socket* self) noexcept {
 }
 
 void listener_state::finish_if_idle() noexcept {
-  if (armed_ || !(closing_ || stopped_)) return;
+  if (armed_ || !closing_) return;
   close_socket();
-  if (closing_ && references_ == 0) delete this;
+  if (references_ == 0) delete this;
 }
 
 const core::leaf_type accept_awaiter::leaf_kind{"accept", &accept_awaiter::cancel};
@@ -188,7 +190,7 @@ bool accept_awaiter::suspend(std::coroutine_handle<> h, core::context* ctx,
     throw std::logic_error(listener_.describe() + ": this listener belongs to the reactor of another thread");
   }
   if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
-  const bool over = listener_.closing_ || (listener_.stopped_ && listener_.waiting() == 0);
+  const bool over = listener_.closing_ || listener_.drained();
   if (listener_.has_connection() || listener_.error_ != 0 || over || listener_.acceptor_) {
     if (listener_.error_ != 0) result_ = listener_.error_;
     if (over) result_ = EBADF;

@@ -93,9 +93,11 @@ class listener_state : private open_socket, private stream_counter {
   std::size_t waiting() const noexcept { return waiting_.size() - next_; }
   bool at_limit(std::size_t more) const noexcept { return max_open_ != 0 && open_ + more >= max_open_; }
   bool has_connection() const noexcept { return waiting() != 0 && !at_limit(0); }
+  /// Stopped, and all is handed out.
+  bool drained() const noexcept { return stopped_ && fd_ < 0 && waiting() == 0; }
   void arm();
   void pause_accepting() noexcept;
-  void take_backlog() noexcept;
+  void finish_stop() noexcept;
   void close_socket() noexcept;
   void serve_acceptor() noexcept;
   void begin_close() noexcept;

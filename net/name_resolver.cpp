@@ -68,7 +68,9 @@ class lookup_job final : public core::job {
     w.job_ = nullptr;
     w.reactor_.end_external();
     try {
-      w.slot_.set_value(slot_.take());
+      std::vector<socket_address> found = slot_.take();
+      w.reactor_.service<name_resolver>().remember(host_, found);
+      w.slot_.set_value(std::move(found));
     } catch (...) {
       w.slot_.set_exception();
     }
@@ -94,6 +96,11 @@ bool resolve_awaiter::suspend(std::coroutine_handle<> h, core::context* ctx,
     return false;
   }
   try {
+    if (auto known = reactor_.service<name_resolver>().recall(host_, port_); !known.empty()) {
+      slot_.set_value(std::move(known));
+      state_ = state::done;
+      return false;
+    }
     auto job = std::make_unique<lookup_job>(*this);
     reactor_.service<core::thread_pool>().submit(*job);
     job_ = job.release();
@@ -134,6 +141,46 @@ resolve_awaiter::~resolve_awaiter() {
 
 name_resolver::name_resolver(reactor& r) : reactor_(r), lookup_(look_up) {
   r.service<mobius::detail::thread_pool>();  // made first, so that it ends last
+}
+
+void name_resolver::set_cache(std::size_t hosts, std::chrono::nanoseconds life) {
+  forget();
+  most_hosts_ = hosts;
+  life_ = life;
+}
+
+void name_resolver::forget() noexcept {
+  by_host_.clear();
+  entries_.clear();
+}
+
+std::vector<socket_address> name_resolver::recall(const std::string& host, std::uint16_t port) {
+  const auto found = by_host_.find(host);
+  if (found == by_host_.end()) return {};
+  const auto place = found->second;
+  if (place->expires <= reactor_.now_ns()) {
+    by_host_.erase(found);
+    entries_.erase(place);
+    return {};
+  }
+  entries_.splice(entries_.begin(), entries_, place);
+  std::vector<socket_address> out;
+  for (const socket_address& a : place->addresses) out.push_back(a.with_port(port));
+  return out;
+}
+
+void name_resolver::remember(const std::string& host, const std::vector<socket_address>& addresses) {
+  if (most_hosts_ == 0 || life_.count() <= 0) return;
+  if (const auto found = by_host_.find(host); found != by_host_.end()) {
+    const auto place = found->second;
+    by_host_.erase(found);
+    entries_.erase(place);
+  }
+  entries_.push_front({host, addresses, reactor_.deadline_after(life_)});
+  by_host_.emplace(entries_.front().host, entries_.begin());
+  if (entries_.size() <= most_hosts_) return;
+  by_host_.erase(entries_.back().host);
+  entries_.pop_back();
 }
 
 resolve_operation name_resolver::resolve(std::string host, std::uint16_t port) {

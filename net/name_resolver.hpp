@@ -1,12 +1,16 @@
 #pragma once
 // Looking host names up.
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <source_location>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "../runtime/thread_pool.hpp"
@@ -40,17 +44,46 @@ class name_resolver {
 
   explicit name_resolver(reactor& r);
 
-  /// The addresses of `host`, in the order in which they should be tried; literals short-cut. The
-  /// look-up owns its data, so a cancel ends the await at once and abandons it; neither does the
-  /// reactor's end wait for one that hangs. May overlap. Throws resolve_error.
+  /// The addresses of `host`, in the order in which they should be tried; literals short-cut, and what
+  /// was found lately comes from the cache. The look-up owns its data, so a cancel ends the await at once and
+  /// abandons it; neither does the reactor's end wait for one that hangs. May overlap. Throws resolve_error.
   resolve_operation resolve(std::string host, std::uint16_t port);
 
-  /// Takes another way to look names up: a test double.
-  void set_lookup(lookup f) { lookup_ = std::move(f); }
+  /// Takes another way to look names up: a test double. Forgets what was found before.
+  void set_lookup(lookup f) {
+    lookup_ = std::move(f);
+    forget();
+  }
+
+  /// How many hosts are remembered at most (the one used longest ago goes first), and for how long:
+  /// getaddrinfo does not tell how long an answer holds. 256 and 30 s by default; 0 turns it off.
+  /// Failures are not remembered.
+  void set_cache(std::size_t hosts, std::chrono::nanoseconds life);
+  /// Forgets what was found, so that the next look-ups are made anew.
+  void forget() noexcept;
+  /// How many hosts are remembered.
+  std::size_t remembered() const noexcept { return by_host_.size(); }
 
  private:
+  friend class detail::resolve_awaiter;
+  friend class detail::lookup_job;
+
+  struct entry {
+    std::string host;
+    std::vector<socket_address> addresses;
+    std::int64_t expires;
+  };
+
+  /// What is remembered of a host, with this port; empty if nothing is.
+  std::vector<socket_address> recall(const std::string& host, std::uint16_t port);
+  void remember(const std::string& host, const std::vector<socket_address>& addresses);
+
   reactor& reactor_;
   lookup lookup_;
+  std::size_t most_hosts_ = 256;
+  std::chrono::nanoseconds life_ = std::chrono::seconds(30);
+  std::list<entry> entries_;  // the one used last comes first
+  std::unordered_map<std::string_view, std::list<entry>::iterator> by_host_;
 };
 
 namespace detail {

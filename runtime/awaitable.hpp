@@ -161,6 +161,13 @@ concept awaitable =
 template <awaitable A>
 using await_result_t = detail::await_result_t<A>;
 
+/// True for an awaitable that uses memory of its maker's while it is awaited (a write of a span), and
+/// so cannot be started to run by itself. It says so by a member type `borrows_memory`.
+template <class A>
+inline constexpr bool borrows_memory = requires {
+  typename A::borrows_memory;
+};
+
 namespace detail {
 
 /// Base of awaiters that wrap another awaiter: keeps the awaitable (by value if it was an rvalue
@@ -218,6 +225,9 @@ class [[nodiscard("co_await it")]] as_result_operation {
  private:
   detail::kept_t<A> kept_;
 };
+
+template <class A>
+inline constexpr bool borrows_memory<as_result_operation<A>> = borrows_memory<std::remove_cvref_t<A>>;
 
 /// Awaits `a` and gives its outcome as a `result`: nothing is thrown for an error, also not inside.
 /// If the awaiting chain itself is being cancelled for good, `cancelled` is thrown all the same: a

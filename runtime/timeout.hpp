@@ -101,6 +101,9 @@ class [[nodiscard("co_await it")]] timeout_operation {
 
 }  // namespace detail
 
+template <class A>
+inline constexpr bool borrows_memory<detail::timeout_operation<A>> = borrows_memory<std::remove_cvref_t<A>>;
+
 /// Awaits `a`, but cancels it after `limit`: then `timed_out` is thrown, unless `a` yields a value
 /// or another error all the same. The await ends when `a` has really ended, so the limit is to the
 /// request: an operation that cannot be cancelled makes it soft. Inside, an expired timeout is a

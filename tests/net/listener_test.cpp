@@ -4,6 +4,7 @@
 #include <chrono>
 #include <mobius/net.hpp>
 #include <mobius/runtime.hpp>
+#include <mobius/runtime/testing/shake.hpp>
 #include <mobius/testing.hpp>
 
 #include "net/peers.hpp"
@@ -170,4 +171,106 @@ TEST_CASE("run ends when nothing can call back, although idle connections are op
   reactor.background(body(p));
   reactor.run();
   CHECK(static_cast<bool>(p.client));
+}
+
+TEST_CASE("a listener hands out no more connections than its limit, and goes on when one has ended") {
+  mobius::testing::run(
+      [](world&) -> task<> {
+        tcp_listener listener("127.0.0.1", 0, {.max_connections = 2});
+        const auto port = listener.local_address().port();
+        std::vector<tcp_stream> clients;
+        for (int i = 0; i < 5; ++i) clients.push_back(co_await mobius::net::connect("127.0.0.1", port));
+        tcp_stream first = co_await listener.accept();
+        tcp_stream second = co_await listener.accept();
+        auto none = co_await mobius::as_result(mobius::timeout(20ms, listener.accept()));
+        CHECK(none.error().check<mobius::timed_out>());
+        CHECK(listener.open_connections() == 2);
+        auto closer = [](tcp_stream& s) -> task<> {
+          co_await mobius::sleep(5ms);
+          co_await s.close();
+        };
+        auto both = mobius::when_all(listener.accept(), closer(first));
+        auto [third, x] = co_await std::move(both);
+        CHECK(static_cast<bool>(third));
+        CHECK(listener.open_connections() == 2);
+        second = tcp_stream();
+        third = tcp_stream();
+        tcp_stream fourth = co_await listener.accept();
+        tcp_stream fifth = co_await listener.accept();
+        co_await clients[4].write_all("the last");
+        mobius::lease last = co_await fifth.receive();
+        CHECK(last.text() == "the last");
+      },
+      real_time);
+}
+
+TEST_CASE("a listener that is stopped hands out who has connected before, then says that it is closed") {
+  mobius::testing::run([](world&) -> task<> {
+    tcp_listener listener("127.0.0.1", 0);
+    const auto port = listener.local_address().port();
+    std::vector<tcp_stream> clients;
+    for (int i = 0; i < 100; ++i) clients.push_back(co_await mobius::net::connect("127.0.0.1", port));
+    tcp_stream first = co_await listener.accept();
+    listener.stop();
+    listener.stop();
+    for (int i = 1; i < 100; ++i) {
+      tcp_stream next = co_await listener.accept();
+      CHECK(static_cast<bool>(next));
+    }
+    auto over = co_await mobius::as_result(listener.accept());
+    REQUIRE_FALSE(over.has_value());
+    CHECK(over.error().what().find("the listener has been closed here: Bad file descriptor") !=
+          std::string::npos);
+    auto refused = co_await mobius::as_result(mobius::net::connect("127.0.0.1", port));
+    CHECK_FALSE(refused.has_value());
+    co_await first.write_all("goes on");
+    const tcp_listener again("127.0.0.1", port);
+    CHECK(again.local_address().port() == port);
+  });
+}
+
+TEST_CASE("a second accept between the wake-up of the first and its turn does not steal its connection") {
+  mobius::testing::shake(
+      [](world&) -> task<> {
+        tcp_listener listener("127.0.0.1", 0);
+        auto thief = [](tcp_listener& l) -> task<int> {
+          int busy = 0;
+          for (int i = 0; i < 20; ++i) {
+            auto r = co_await mobius::as_result(mobius::timeout(0ns, l.accept()));
+            if (!r && r.error().what().find("waiting for a connection already") != std::string::npos) ++busy;
+            co_await mobius::yield();
+            if (r) co_return 1000;
+          }
+          co_return busy;
+        };
+        auto all = mobius::when_all(listener.accept(), thief(listener),
+                                    mobius::net::connect("127.0.0.1", listener.local_address().port()));
+        auto [server, busy, client] = co_await std::move(all);
+        CHECK(static_cast<bool>(server));
+        CHECK(server.peer_address() == client.local_address());
+      },
+      20);
+}
+
+TEST_CASE("a listening socket made elsewhere can be taken over") {
+  mobius::testing::run([](world&) -> task<> {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const auto any = *mobius::net::socket_address::parse("127.0.0.1", 0);
+    REQUIRE(bind(fd, any.data(), any.size()) == 0);
+    REQUIRE(listen(fd, 10) == 0);
+    tcp_listener listener = tcp_listener::adopt(fd);
+    auto both = mobius::when_all(mobius::net::connect("127.0.0.1", listener.local_address().port()),
+                                 listener.accept());
+    auto [client, server] = co_await std::move(both);
+    CHECK(server.peer_address() == client.local_address());
+  });
+}
+
+TEST_CASE("a stream may outlive its listener, which then counts it no more") {
+  mobius::testing::run([](world&) -> task<> {
+    test::peers p = co_await test::connected_peers();  // whose listener is gone
+    co_await p.client.write_all("still here");
+    mobius::lease data = co_await p.server.receive();
+    CHECK(data.text() == "still here");
+  });
 }

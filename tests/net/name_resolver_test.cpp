@@ -94,6 +94,58 @@ TEST_CASE("a look-up whose result comes after its cancel is forgotten") {
       real_time);
 }
 
+TEST_CASE("what was found is remembered for a while, for any port, and looked up again after") {
+  mobius::testing::run([](world& w) -> task<> {
+    auto& resolver = w.reactor.service<name_resolver>();
+    auto calls = std::make_shared<std::atomic<int>>(0);
+    resolver.set_lookup([calls](const std::string&, std::uint16_t port) {
+      ++*calls;
+      return addresses({"127.0.0.2", "::1"}, port);
+    });
+    const auto first = co_await mobius::net::resolve("some.example", 80);
+    const auto second = co_await mobius::net::resolve("some.example", 81);
+    CHECK(*calls == 1);
+    CHECK(first.at(1).to_string() == "[::1]:80");
+    CHECK(second.at(0).to_string() == "127.0.0.2:81");
+    co_await mobius::sleep(31s);
+    co_await mobius::net::resolve("some.example", 80);
+    CHECK(*calls == 2);
+    resolver.forget();
+    co_await mobius::net::resolve("some.example", 80);
+    CHECK(*calls == 3);
+    resolver.set_cache(0, 1h);
+    co_await mobius::net::resolve("some.example", 80);
+    co_await mobius::net::resolve("some.example", 80);
+    CHECK(*calls == 5);
+  });
+}
+
+TEST_CASE("the memory of names is bounded, and failures are not remembered") {
+  mobius::testing::run([](world& w) -> task<> {
+    auto& resolver = w.reactor.service<name_resolver>();
+    auto calls = std::make_shared<std::atomic<int>>(0);
+    resolver.set_lookup([calls](const std::string& host, std::uint16_t port) {
+      ++*calls;
+      if (host == "none.example") throw resolve_error("no such host");
+      return addresses({"127.0.0.1"}, port);
+    });
+    resolver.set_cache(3, 1h);
+    for (const char* host : {"a", "b", "c", "a", "d"}) co_await mobius::net::resolve(host, 1);
+    CHECK(*calls == 4);
+    CHECK(resolver.remembered() == 3);
+    co_await mobius::net::resolve("a", 1);  // used after b, which had to go
+    CHECK(*calls == 4);
+    co_await mobius::net::resolve("b", 1);
+    CHECK(*calls == 5);
+    for (int i = 0; i < 2; ++i) {
+      auto r = co_await mobius::as_result(mobius::net::resolve("none.example", 1));
+      CHECK_FALSE(r.has_value());
+    }
+    CHECK(*calls == 7);
+    CHECK(resolver.remembered() == 3);
+  });
+}
+
 TEST_CASE("connect tries the addresses in order until one answers") {
   mobius::testing::run([](world& w) -> task<> {
     mobius::net::tcp_listener listener("127.0.0.1", 0);

@@ -1,9 +1,5 @@
-#include <sys/socket.h>
-
 #include <array>
 #include <chrono>
-#include <cstdlib>
-#include <iostream>
 #include <mobius/net.hpp>
 #include <mobius/runtime.hpp>
 #include <mobius/testing.hpp>
@@ -16,32 +12,25 @@
 using namespace std::chrono_literals;
 using mobius::lease;
 using mobius::task;
-using mobius::net::tcp_stream;
+using mobius::net::socket_stream;
 using mobius::testing::world;
 using test::connected_peers;
+using test::kind;
 using test::peers;
+using test::seed;
+using test::send_and_finish;
 
 namespace {
 
 constexpr mobius::testing::run_options real_time{.virtual_time = false};
 
-std::uint64_t seed() {
-  const char* given = std::getenv("MOBIUS_SEED");
-  const std::uint64_t value = given ? std::strtoull(given, nullptr, 10) : std::random_device()();
-  std::cout << "MOBIUS_SEED=" << value << std::endl;
-  return value;
-}
-
-task<> send_and_finish(tcp_stream& stream, const std::string& text) {
-  co_await stream.write_all(text);
-  stream.shutdown_write();
-}
-
 }  // namespace
 
 TEST_CASE("receive gives what the peer wrote, and an empty lease at its end") {
-  mobius::testing::run([](world&) -> task<> {
-    peers p = co_await connected_peers();
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
+  mobius::testing::run([k](world&) -> task<> {
+    peers p = co_await connected_peers(k);
     co_await p.client.write_all("hello");
     lease hello = co_await p.server.receive();
     CHECK(hello.text() == "hello");
@@ -57,8 +46,10 @@ TEST_CASE("receive gives what the peer wrote, and an empty lease at its end") {
 }
 
 TEST_CASE("read_some takes a part and leaves the rest, across receive") {
-  mobius::testing::run([](world&) -> task<> {
-    peers p = co_await connected_peers();
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
+  mobius::testing::run([k](world&) -> task<> {
+    peers p = co_await connected_peers(k);
     co_await p.client.write_all("0123456789");
     std::array<char, 4> four{};
     const std::size_t n = co_await p.server.read_some(std::span(four));
@@ -69,8 +60,10 @@ TEST_CASE("read_some takes a part and leaves the rest, across receive") {
 }
 
 TEST_CASE("large transfers both ways at once arrive whole") {
-  mobius::testing::run([](world&) -> task<> {
-    peers p = co_await connected_peers();
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
+  mobius::testing::run([k](world&) -> task<> {
+    peers p = co_await connected_peers(k);
     const std::string text = test::pattern(3'000'000);
     auto all = mobius::when_all(send_and_finish(p.client, text), send_and_finish(p.server, text),
                                 test::read_all(p.client), test::read_all(p.server));
@@ -81,8 +74,10 @@ TEST_CASE("large transfers both ways at once arrive whole") {
 }
 
 TEST_CASE("writes that overlap are sent whole, in the order in which they began") {
-  mobius::testing::run([](world&) -> task<> {
-    peers p = co_await connected_peers();
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
+  mobius::testing::run([k](world&) -> task<> {
+    peers p = co_await connected_peers(k);
     const std::string a(400'000, 'a');
     const std::string b(400'000, 'b');
     const std::string c(10, 'c');
@@ -95,9 +90,11 @@ TEST_CASE("writes that overlap are sent whole, in the order in which they began"
 }
 
 TEST_CASE("a second reader meanwhile fails with EBUSY and leaves the first alone") {
-  mobius::testing::run([](world&) -> task<> {
-    peers p = co_await connected_peers();
-    auto second = [](tcp_stream& s, tcp_stream& other) -> task<std::string> {
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
+  mobius::testing::run([k](world&) -> task<> {
+    peers p = co_await connected_peers(k);
+    auto second = [](socket_stream& s, socket_stream& other) -> task<std::string> {
       auto r = co_await mobius::as_result(s.receive());
       co_await other.write_all("for the first");
       co_return r ? "no error" : r.error().what();
@@ -110,12 +107,14 @@ TEST_CASE("a second reader meanwhile fails with EBUSY and leaves the first alone
 }
 
 TEST_CASE("a cancelled read loses no byte") {
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
   const std::uint64_t s = seed();
   mobius::testing::run(
-      [s](world&) -> task<> {
-        peers p = co_await connected_peers();
+      [k, s](world&) -> task<> {
+        peers p = co_await connected_peers(k);
         const std::string text = test::pattern(400'000);
-        auto writer = [](tcp_stream& out, const std::string& t, std::uint64_t n) -> task<> {
+        auto writer = [](socket_stream& out, const std::string& t, std::uint64_t n) -> task<> {
           std::mt19937_64 random(n);
           for (std::size_t at = 0; at < t.size();) {
             const std::size_t part = std::min<std::size_t>(t.size() - at, 1 + random() % 2000);
@@ -125,7 +124,7 @@ TEST_CASE("a cancelled read loses no byte") {
           }
           out.shutdown_write();
         };
-        auto reader = [](tcp_stream& in, std::uint64_t n) -> task<std::pair<std::string, int>> {
+        auto reader = [](socket_stream& in, std::uint64_t n) -> task<std::pair<std::string, int>> {
           std::mt19937_64 random(n);
           std::string all;
           int cancels = 0;
@@ -154,9 +153,7 @@ TEST_CASE("a reset by the peer is an error that names the call and the peer") {
   mobius::testing::run([](world&) -> task<> {
     peers p = co_await connected_peers();
     const std::string peer = p.server.peer_address().to_string();
-    const linger at_once{1, 0};
-    setsockopt(p.client.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    co_await p.client.close();
+    p.client.abort();
     auto r = co_await mobius::as_result(p.server.receive());
     REQUIRE_FALSE(r.has_value());
     CHECK(r.error().what() == "read from " + peer + ": Connection reset by peer");
@@ -167,13 +164,15 @@ TEST_CASE("a reset by the peer is an error that names the call and the peer") {
 }
 
 TEST_CASE("close ends a waiting reader with EBADF, and later uses say that the stream is gone") {
-  mobius::testing::run([](world&) -> task<> {
-    peers p = co_await connected_peers();
-    auto closer = [](tcp_stream& s) -> task<> {
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
+  mobius::testing::run([k](world&) -> task<> {
+    peers p = co_await connected_peers(k);
+    auto closer = [](socket_stream& s) -> task<> {
       co_await mobius::yield();
       co_await s.close();
     };
-    auto reader = [](tcp_stream& s) -> task<std::string> {
+    auto reader = [](socket_stream& s) -> task<std::string> {
       auto r = co_await mobius::as_result(s.receive());
       co_return r ? "no error" : r.error().what();
     };
@@ -188,15 +187,17 @@ TEST_CASE("close ends a waiting reader with EBADF, and later uses say that the s
 }
 
 TEST_CASE("dropping the handle under a waiting reader ends the wait and closes the descriptor") {
-  mobius::testing::run([](world&) -> task<> {
-    peers p = co_await connected_peers();
-    auto reader = [](tcp_stream& s) -> task<bool> {
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
+  mobius::testing::run([k](world&) -> task<> {
+    peers p = co_await connected_peers(k);
+    auto reader = [](socket_stream& s) -> task<bool> {
       auto r = co_await mobius::as_result(s.receive());
       co_return r.has_value();
     };
-    auto dropper = [](tcp_stream& s) -> task<> {
+    auto dropper = [](socket_stream& s) -> task<> {
       co_await mobius::yield();
-      s = tcp_stream();
+      s = socket_stream();
     };
     auto both = mobius::when_all(reader(p.server), dropper(p.server));
     auto [got, x] = co_await std::move(both);
@@ -207,16 +208,18 @@ TEST_CASE("dropping the handle under a waiting reader ends the wait and closes t
 }
 
 TEST_CASE("dropping the handle under a write that is in flight fails it and closes the descriptor") {
-  mobius::testing::run([](world&) -> task<> {
-    peers p = co_await connected_peers();
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
+  mobius::testing::run([k](world&) -> task<> {
+    peers p = co_await connected_peers(k);
     const std::string text(8'000'000, 'x');
-    auto writer = [](tcp_stream& s, const std::string& t) -> task<std::string> {
+    auto writer = [](socket_stream& s, const std::string& t) -> task<std::string> {
       auto r = co_await mobius::as_result(s.write_all(t));
       co_return r ? "no error" : r.error().what();
     };
-    auto dropper = [](tcp_stream& s) -> task<> {
+    auto dropper = [](socket_stream& s) -> task<> {
       co_await test::settle();
-      s = tcp_stream();
+      s = socket_stream();
     };
     auto both = mobius::when_all(writer(p.client, text), dropper(p.client));
     auto [error, x] = co_await std::move(both);
@@ -225,9 +228,11 @@ TEST_CASE("dropping the handle under a write that is in flight fails it and clos
 }
 
 TEST_CASE("a cancelled write that has sent a part says how much, and nothing more can be sent") {
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
   mobius::testing::run(
-      [](world&) -> task<> {
-        peers p = co_await connected_peers();
+      [k](world&) -> task<> {
+        peers p = co_await connected_peers(k);
         const std::string text(16'000'000, 'x');
         auto r = co_await mobius::as_result(mobius::timeout(20ms, p.client.write_all(text)));
         REQUIRE_FALSE(r.has_value());
@@ -239,15 +244,17 @@ TEST_CASE("a cancelled write that has sent a part says how much, and nothing mor
 }
 
 TEST_CASE("a cancelled write that has sent nothing ends at once, and the stream goes on") {
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
   mobius::testing::run(
-      [](world&) -> task<> {
-        peers p = co_await connected_peers();
+      [k](world&) -> task<> {
+        peers p = co_await connected_peers(k);
         const std::string text(6'000'000, 'x');
-        auto queued = [](tcp_stream& s) -> task<std::string> {
+        auto queued = [](socket_stream& s) -> task<std::string> {
           auto r = co_await mobius::as_result(mobius::timeout(5ms, s.write_all("never sent")));
           co_return r ? "no error" : r.error().what();
         };
-        auto reader = [](tcp_stream& s, std::size_t size) -> task<std::string> {
+        auto reader = [](socket_stream& s, std::size_t size) -> task<std::string> {
           co_await mobius::sleep(20ms);
           std::string all = co_await test::read_exactly(s, size);
           co_return all;
@@ -265,15 +272,17 @@ TEST_CASE("a cancelled write that has sent nothing ends at once, and the stream 
 }
 
 TEST_CASE("a slow reader holds a bounded number of buffers, and gets every byte") {
-  mobius::testing::run([](world&) -> task<> {
-    peers p = co_await connected_peers();
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
+  mobius::testing::run([k](world&) -> task<> {
+    peers p = co_await connected_peers(k);
     const std::string text = test::pattern(20'000'000);
     bool sent = false;
-    auto writer = [](tcp_stream& s, const std::string& t, bool& done) -> task<> {
+    auto writer = [](socket_stream& s, const std::string& t, bool& done) -> task<> {
       co_await send_and_finish(s, t);
       done = true;
     };
-    auto reader = [](tcp_stream& s, const bool& done) -> task<std::string> {
+    auto reader = [](socket_stream& s, const bool& done) -> task<std::string> {
       std::string all;
       lease first = co_await s.receive();
       all += first.text();
@@ -290,12 +299,14 @@ TEST_CASE("a slow reader holds a bounded number of buffers, and gets every byte"
 }
 
 TEST_CASE("when the shared buffers run out, a stream goes on with memory of its own and loses nothing") {
-  mobius::testing::run([](world&) -> task<> {
-    peers hoarders = co_await connected_peers();
-    peers p = co_await connected_peers();
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
+  mobius::testing::run([k](world&) -> task<> {
+    peers hoarders = co_await connected_peers(k);
+    peers p = co_await connected_peers(k);
     const std::string text = test::pattern(40'000'000);
     // Holds more than all buffers of the pool.
-    auto hoard = [](tcp_stream& s, std::vector<lease>& held) -> task<std::string> {
+    auto hoard = [](socket_stream& s, std::vector<lease>& held) -> task<std::string> {
       std::string all;
       while (lease part = co_await s.receive()) {
         all += part.text();
@@ -319,29 +330,33 @@ TEST_CASE("when the shared buffers run out, a stream goes on with memory of its 
 }
 
 TEST_CASE("a lease and a stream may outlive their reactor") {
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
   std::optional<peers> kept;
   lease data;
   {
     mobius::reactor reactor({.signals = false});
-    auto body = [](std::optional<peers>& out, lease& first) -> task<> {
-      out.emplace(co_await connected_peers());
+    auto body = [](kind which, std::optional<peers>& out, lease& first) -> task<> {
+      out.emplace(co_await connected_peers(which));
       co_await out->client.write_all("still here");
       first = co_await out->server.receive();
       co_await out->client.write_all("unread");
       co_await test::settle();
     };
-    reactor.run(body(kept, data));
+    reactor.run(body(k, kept, data));
   }
   CHECK(data.text() == "still here");
 }
 
 TEST_CASE("reading under a cancel that is already asked for throws before it takes a byte") {
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
   mobius::testing::run(
-      [](world&) -> task<> {
-        peers p = co_await connected_peers();
+      [k](world&) -> task<> {
+        peers p = co_await connected_peers(k);
         co_await p.client.write_all("kept");
         co_await test::settle();
-        auto inner = [](tcp_stream& s) -> task<> {
+        auto inner = [](socket_stream& s) -> task<> {
           try {
             co_await mobius::sleep(1h);
           } catch (const mobius::cancelled&) {
