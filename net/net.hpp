@@ -6,6 +6,7 @@
 #include "deadlines.hpp"
 #include "name_resolver.hpp"
 #include "options.hpp"
+#include "protocol/protocols.hpp"
 #include "stream.hpp"
 #include "stream_io.hpp"
 #include "tcp.hpp"
