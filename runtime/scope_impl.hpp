@@ -127,6 +127,7 @@ class [[nodiscard("co_await it")]] ready_operation {
 
 }  // namespace detail
 
+/// What a child that was started by `scope::start_ready` calls to say that it is ready.
 template <class T>
 class started {
  public:

@@ -156,13 +156,13 @@ class select_awaiter final : public selection {
   }
   bool suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& where) {
     if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
-    for_each([this](auto& a) { try_one(a); });
+    for_each([this](auto& a) { this->try_one(a); });
     if (decided()) {
       withdraw_others();
       return wait();
     }
-    for_each([this](auto& a) { enter(a); });
-    for_each([this](auto& a) { start(a); });
+    for_each([this](auto& a) { this->enter(a); });
+    for_each([this](auto& a) { this->start(a); });
     return wait();
   }
   std::pair<std::size_t, value> await_resume() {
