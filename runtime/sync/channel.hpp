@@ -147,7 +147,11 @@ class channel {
   friend class detail::send_case<T>;
   friend class detail::receive_case<T>;
 
-  bool put(T& value);
+  bool put(T& value) {
+    if (closed_) throw channel_closed();
+    return put_open(value);
+  }
+  bool put_open(T& value);
   bool get(std::optional<T>& out) noexcept;
   detail::receive_case<T>& receiver() noexcept {
     return static_cast<detail::receive_case<T>&>(receivers_.front());
@@ -170,8 +174,9 @@ class send_case : public wait_entry {
 
   send_case(channel<T>& c, T&& value) noexcept : channel_(c), value_(std::move(value)) {}
   bool begin() {
-    closed_ = channel_.closed_;
-    return closed_ || channel_.put(value_);
+    if (!channel_.closed_) return channel_.put_open(value_);
+    closed_ = true;
+    return true;
   }
   void enqueue() noexcept { channel_.senders_.push(*this); }
   void withdrawn() noexcept {}
@@ -210,8 +215,7 @@ class receive_case : public wait_entry {
 }  // namespace detail
 
 template <class T>
-bool channel<T>::put(T& value) {
-  if (closed_) throw channel_closed();
+bool channel<T>::put_open(T& value) {
   if (!receivers_.empty()) {
     receiver().give(value);
     receivers_.grant_front();
