@@ -3,6 +3,8 @@
 #include <mobius/runtime/frame_pool.hpp>
 
 #include <algorithm>
+#include <functional>
+#include <map>
 
 namespace dtl {
 
@@ -43,12 +45,13 @@ const difference* find_difference(const std::string& name) {
 }
 
 // A coroutine that was cancelled and goes on reads "waiting" in Twisted, whose cancel puts another
-// deferred in its place (R132); here it is as pending as before.
+// deferred in its place (R132); here it is as pending as before. What maybe_deferred gives is there
+// the function's own deferred (R94), here one that waits for it.
 std::string adapted(const std::string& token, const interpreter& vm) {
-  const std::string waiting = "=waiting paused";
-  const std::size_t at = token.find(waiting);
-  if (at == std::string::npos || !vm.coroutines().contains(token.substr(0, at))) return token;
-  return token.substr(0, at) + "=pending";
+  const std::size_t at = token.find('=');
+  if (at == std::string::npos || !vm.rewrapped().contains(token.substr(0, at))) return token;
+  const bool unfinished = token.compare(at, 8, "=waiting") == 0 || token.compare(at, 8, "=pending") == 0;
+  return unfinished ? token.substr(0, at) + "=pending" : token;
 }
 
 // States of names that were handed over do not exist here; what is reported at the end is compared
@@ -71,6 +74,29 @@ std::string comparable(const std::vector<std::string>& trace, const interpreter&
 }
 
 }  // namespace
+
+bool reports_sooner(const verdict& v) {
+  if (v.leaked != 0) return false;
+  // Per kind of failure: after how many other tokens each report comes.
+  const auto split = [](const std::string& trace, std::map<std::string, std::vector<std::size_t>>& reports) {
+    std::vector<std::string> others;
+    for (std::string& token : split_trace(trace)) {
+      if (token.rfind("unhandled ", 0) == 0) {
+        reports[token].push_back(others.size());
+      } else {
+        others.push_back(std::move(token));
+      }
+    }
+    return others;
+  };
+  std::map<std::string, std::vector<std::size_t>> here;
+  std::map<std::string, std::vector<std::size_t>> there;
+  if (split(v.got, here) != split(v.wanted, there) || here.size() != there.size()) return false;
+  return std::equal(here.begin(), here.end(), there.begin(), [](const auto& a, const auto& b) {
+    return a.first == b.first && a.second.size() == b.second.size() &&
+           std::equal(a.second.begin(), a.second.end(), b.second.begin(), std::less_equal<>());
+  });
+}
 
 verdict run_beside(const program& p, interpreter::style stages) {
   verdict v;

@@ -2,6 +2,7 @@
 // A program run on mobius beside the trace that Twisted gave for it.
 
 #include <string>
+#include <vector>
 
 #include "interpreter.hpp"
 #include "program.hpp"
@@ -19,6 +20,10 @@ struct verdict {
 
   bool right() const { return got == wanted && leaked == 0; }
 };
+
+/// True if a verdict is wrong only in that failures are reported sooner: Twisted waits for its
+/// collector (D3).
+bool reports_sooner(const verdict& v);
 
 verdict run_beside(const program& p, interpreter::style stages);
 

@@ -16,6 +16,9 @@ std::string show_value(const val& v) {
   return "nil";
 }
 
+// Thrown for a name that does not exist, or no more.
+struct gone {};
+
 std::string exception_name(const failure& f) {
   if (const auto* first = f.get_if<mobius::first_error>()) {
     return "First(" + std::to_string(first->index()) + "," + exception_name(first->error()) + ")";
@@ -27,6 +30,7 @@ std::string exception_name(const failure& f) {
     }
     return text + ")";
   }
+  if (f.check<gone>()) return "KeyError";
   if (f.check<mobius::already_called>()) return "AlreadyCalledError";
   if (f.check<mobius::deferred_misuse>()) return "AssertionError";
   if (f.check<mobius::queue_overflow>()) return "QueueOverflow";
@@ -88,9 +92,6 @@ std::size_t read_limit(const std::string& word) {
   return word == "nil" ? mobius::deferred_queue<val>::unlimited : static_cast<std::size_t>(std::stoul(word));
 }
 
-// Thrown for a name that does not exist, or no more.
-struct gone {};
-
 template <class Map>
 auto& find(Map& map, const std::string& name) {
   const auto at = map.find(name);
@@ -124,8 +125,30 @@ interpreter::~interpreter() {
   for (auto at = names_.begin(); at != names_.end(); at = std::find_if(names_.begin(), names_.end(), left)) {
     const entry dropped{std::exchange(at->second.handle, {}), std::exchange(at->second.fire, {})};
   }
-  clock_.clear();
+  while (let_waiting_go()) {
+  }
+  loops_.clear();
+  replaced_loops_.clear();
   mobius::set_unhandled_hook(std::move(previous_hook_));
+}
+
+// Locks and queues must not end before those who wait for them.
+bool interpreter::let_waiting_go() {
+  bool some = clock_.pending() != 0;
+  clock_.clear();
+  for (auto& [name, h] : holders_) {
+    while ((h.lock && h.lock->waiting() != 0) || (h.semaphore && h.semaphore->waiting() != 0)) {
+      h.lock ? h.lock->release() : h.semaphore->release();
+      some = true;
+    }
+  }
+  for (auto& [name, q] : queues_) {
+    while (q->waiting() != 0) {
+      q->put(val());
+      some = true;
+    }
+  }
+  return some;
 }
 
 std::vector<std::string> interpreter::run(const std::vector<form>& program) {
@@ -199,13 +222,14 @@ void interpreter::make(const form& f) {
     bind(name, mobius::fail<val>(make_exception(f[2].word)));
   } else if (head == "maybe") {
     const std::string& label = f[2].word;
+    rewrapped_.insert(name);
     if (waits(f, 3)) {
       bind(name, mobius::maybe_deferred([this, &label, &f] { return waiting(label, f, 3, val()); }));
     } else {
       bind(name, mobius::maybe_deferred([this, &label, &f] { return plain(label, f, 3, val()); }));
     }
   } else if (head == "coro") {
-    coroutines_.insert(name);
+    rewrapped_.insert(name);
     bind(name, mobius::to_deferred(coroutine(f[2].word, f.items, 3)));
   } else if (f.size() == 2) {
     auto [d, r] = mobius::make_deferred<val>();

@@ -41,8 +41,9 @@ class interpreter {
 
   /// Names that were handed to a chain, coroutine or the like: they have no handle any more.
   const std::set<std::string>& handed_over() const { return gone_; }
-  /// Names of coroutines.
-  const std::set<std::string>& coroutines() const { return coroutines_; }
+  /// Names of coroutines, and of what maybe_deferred gave: whether these wait or are pending is told
+  /// apart in another way than by Twisted.
+  const std::set<std::string>& rewrapped() const { return rewrapped_; }
 
  private:
   struct entry {
@@ -75,6 +76,7 @@ class interpreter {
   void move_timer(const form& f);
   void start_loop(const form& f);
   std::vector<mobius::deferred<val>> hand_all(const form& f, std::size_t first);
+  bool let_waiting_go();
   entry& named(const form& word);
   void show(const std::string& name);
   void deep(const form& f);
@@ -97,7 +99,7 @@ class interpreter {
   std::vector<std::string> order_;
   std::vector<std::string> trace_;
   std::set<std::string> gone_;
-  std::set<std::string> coroutines_;
+  std::set<std::string> rewrapped_;
   fake_clock clock_;
   std::map<std::string, mobius::test_call> timers_;
   std::map<std::string, holder> holders_;
