@@ -4,6 +4,7 @@ They always terminate, and are nearly always in the single-owner subset: a defer
 (returned from a stage, awaited, put in a list) is only fired any more. What nevertheless is not, and what runs
 into a difference that mobius makes on purpose, is left out when it is run.
 """
+import gc
 import random
 
 # Every form, and where the statements in it begin; None: it has none.
@@ -259,6 +260,8 @@ def fresh(seed, count, dtl):
     """COUNT programs that can be compared, each as (name, source, trace)."""
     made = number = 0
     while made < count:
+        if number % 100 == 1:
+            gc.freeze()                                                 # what is there by now stays: collections are many
         name = "fresh-%d-%d" % (seed, number)
         rng = random.Random(name)
         number += 1
