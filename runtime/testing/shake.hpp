@@ -28,7 +28,7 @@ class shaker : private mobius::detail::order_hook {
   shaker(reactor& r, std::uint64_t seed);
   shaker(const shaker&) = delete;
   shaker& operator=(const shaker&) = delete;
-  ~shaker() { reactor_.inject(nullptr); }
+  ~shaker() { reactor_.inject(static_cast<order_hook*>(nullptr)); }
 
   /// Called at every moment at which a cancel could come: before and after each piece of work.
   std::function<void()> on_step;
