@@ -118,7 +118,7 @@ class socket_stream {
   }
 
   /// The peer's address.
-  const socket_address& peer_address() const { return state("peer_address").peer(); }
+  socket_address peer_address() const { return state("peer_address").peer(); }
   /// Our address.
   socket_address local_address() const { return socket_address::local_of(native_handle()); }
   /// What was agreed on to be spoken (ALPN): nothing, as no TLS is involved.

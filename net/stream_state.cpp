@@ -40,8 +40,9 @@ stream_state::stream_state(reactor& r, int fd, const socket_address& peer, strea
       reactor_(r),
       pool_(r.service<core::buffers>().pool()),
       counter_(counter),
-      fd_(fd),
-      peer_(peer) {}
+      fd_(fd) {
+  std::memcpy(&peer_, peer.data(), std::min<std::size_t>(peer.size(), sizeof peer_));
+}
 
 stream_state::~stream_state() {
   drop_input();
@@ -49,9 +50,16 @@ stream_state::~stream_state() {
   if (counter_) counter_->ended(counter_);
 }
 
+// The kernel forgets the peer of a TCP connection that has ended, and not that of a unix one.
+socket_address stream_state::peer() const noexcept {
+  if (peer_.sin6_family == AF_UNIX) return socket_address::peer_of(fd_);
+  return {reinterpret_cast<const sockaddr*>(&peer_), sizeof peer_};
+}
+
 std::string stream_state::describe(const char* call) const {
   const std::string what = std::string(call) + " ";
-  if (peer_.family() != AF_UNIX || !peer_.unix_name().empty()) return what + peer_.to_string();
+  const socket_address peer = this->peer();
+  if (peer.family() != AF_UNIX || !peer.unix_name().empty()) return what + peer.to_string();
   const socket_address own = socket_address::local_of(fd_);
   return what +
          (own.unix_name().empty() ? "the other end of a socket pair" : "a client of " + own.to_string());

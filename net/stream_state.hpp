@@ -164,7 +164,7 @@ class stream_state : public core::pooled, private open_socket {
 
   int fd() const noexcept { return fd_; }
   reactor& owner() const noexcept { return reactor_; }
-  const socket_address& peer() const noexcept { return peer_; }
+  socket_address peer() const noexcept;
   /// "read 127.0.0.1:80", for errors.
   std::string describe(const char* call) const;
   /// Throws std::logic_error if this is not the thread of the stream's reactor.
@@ -257,7 +257,7 @@ class stream_state : public core::pooled, private open_socket {
   bool keep_input_ = false;  // while closing: the descriptor is handed on, with what is unread
   bool idle_ = false;
   std::uint32_t references_ = 1;
-  socket_address peer_;
+  sockaddr_in6 peer_{};  // room for both families; the name of a unix peer is left to the kernel
 };
 
 }  // namespace mobius::net::detail

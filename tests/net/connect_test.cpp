@@ -26,6 +26,21 @@ std::vector<socket_address> addresses(std::initializer_list<const char*> literal
   return out;
 }
 
+// A port that nobody uses on the first addresses of the loopback.
+std::uint16_t free_port() {
+  for (int i = 0; i < 100; ++i) {
+    try {
+      const tcp_listener first("127.0.0.1", 0);
+      const std::uint16_t port = first.local_address().port();
+      const tcp_listener second("127.0.0.2", port);
+      const tcp_listener third("127.0.0.3", port);
+      return port;
+    } catch (const std::system_error&) {
+    }
+  }
+  throw std::runtime_error("no port is free on 127.0.0.1 to 127.0.0.3");
+}
+
 // An address that does not answer: the backlog of its listener is full.
 struct silent_address {
   tcp_listener listener;
@@ -34,7 +49,7 @@ struct silent_address {
   std::uint16_t port() const { return listener.local_address().port(); }
 };
 
-task<silent_address> make_silent(const char* host, std::uint16_t port = 0) {
+task<silent_address> make_silent(const char* host, std::uint16_t port) {
   silent_address out{tcp_listener(host, port, {.backlog = 1}), {}};
   for (int i = 0; i < 10; ++i) {
     auto r =
@@ -50,7 +65,7 @@ task<silent_address> make_silent(const char* host, std::uint16_t port = 0) {
 TEST_CASE("an address that does not answer is overtaken by the next after 250 ms") {
   mobius::testing::run(
       [](world& w) -> task<> {
-        silent_address silent = co_await make_silent("127.0.0.2");
+        silent_address silent = co_await make_silent("127.0.0.2", free_port());
         tcp_listener good("127.0.0.1", silent.port());
         const auto begin = w.reactor.now();
         auto attempt = mobius::net::connect(addresses({"127.0.0.2", "127.0.0.1"}, silent.port()), "two");
@@ -65,7 +80,7 @@ TEST_CASE("an address that does not answer is overtaken by the next after 250 ms
 
 TEST_CASE("an address that refuses is followed by the next at once, and the families take turns") {
   mobius::testing::run([](world& w) -> task<> {
-    tcp_listener good("127.0.0.1", 0);
+    tcp_listener good("127.0.0.1", free_port());
     const auto begin = w.clock.now();
     auto attempt = mobius::net::connect(
         addresses({"127.0.0.2", "127.0.0.3", "127.0.0.1"}, good.local_address().port()), "three");
@@ -84,7 +99,7 @@ TEST_CASE("an address that refuses is followed by the next at once, and the fami
 TEST_CASE("a first address that answers late still wins if the later ones fail") {
   mobius::testing::run(
       [](world&) -> task<> {
-        silent_address silent = co_await make_silent("127.0.0.2");
+        silent_address silent = co_await make_silent("127.0.0.2", free_port());
         auto late = [](silent_address& s) -> task<> {
           co_await mobius::sleep(300ms);
           for (int i = 0; i < 3; ++i) {
@@ -112,7 +127,7 @@ TEST_CASE("connecting to no address, or to none of the family it is bound to, is
 
 TEST_CASE("connecting to several addresses, cancelled at every moment, leaves nothing behind") {
   auto body = [](world&) -> task<> {
-    tcp_listener good("127.0.0.1", 0);
+    tcp_listener good("127.0.0.1", free_port());
     auto attempt = mobius::net::connect(
         addresses({"127.0.0.2", "127.0.0.1", "127.0.0.3"}, good.local_address().port()), "three");
     auto stream = co_await std::move(attempt);
@@ -125,7 +140,7 @@ TEST_CASE("connecting to several addresses, cancelled at every moment, leaves no
 TEST_CASE("all attempts end with a cancel while none of the addresses answers") {
   mobius::testing::run(
       [](world&) -> task<> {
-        silent_address first = co_await make_silent("127.0.0.2");
+        silent_address first = co_await make_silent("127.0.0.2", free_port());
         silent_address second = co_await make_silent("127.0.0.3", first.port());
         auto attempt = mobius::net::connect(addresses({"127.0.0.2", "127.0.0.3"}, first.port()), "two",
                                             {.attempt_delay = 5ms});
