@@ -152,7 +152,7 @@ class task_local {
   T otherwise_;
 };
 
-/// Awaits `a` under a name, which reports of stuck and deadlocked tasks show.
+/// Awaits `a` under a name, which `task_name` gives below it and reports of scopes show.
 ///
 ///     scope.start(mobius::named("reader", read_all(stream)));
 template <awaitable A>

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "local.hpp"
+
 namespace mobius {
 
 namespace {
@@ -74,11 +76,13 @@ void scope::cancel_next() noexcept {
 
 void scope::destroyed_with_children() const noexcept {
   const auto& first = static_cast<const detail::scope_child*>(children_.next())->chain;
+  const std::string name(detail::name_of(first));
   std::fprintf(stderr,
-               "mobius: a scope was destroyed with %zu live tasks; the first waits in %s at %s.\n"
+               "mobius: a scope was destroyed with %zu live tasks; the first%s%s waits in %s at %s.\n"
                "        A destructor cannot wait for them: use `co_await with_scope(...)`, or `co_await "
                "scope.join()` on every path.\n",
-               live_, first.waiting() ? first.waiting()->type->name : "nothing yet",
+               live_, name.empty() ? "" : " ", name.c_str(),
+               first.waiting() ? first.waiting()->type->name : "nothing yet",
                to_string(first.where()).c_str());
   std::abort();
 }
