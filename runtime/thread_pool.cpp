@@ -58,21 +58,27 @@ struct thread_pool::shared {
   }
 };
 
-thread_pool::thread_pool(reactor& r) : shared_(std::make_shared<shared>()) {
+thread_pool::thread_pool(reactor& r) : thread_pool(r, r.options().max_threads) {}
+
+thread_pool::thread_pool(reactor& r, unsigned limit) : shared_(std::make_shared<shared>()) {
   shared_->results = r.inbox();
-  shared_->limit = std::max(1U, r.options().max_threads);
+  shared_->limit = std::max(1U, limit);
+}
+
+void thread_pool::limit(unsigned threads) noexcept {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->limit = std::max(1U, threads);
 }
 
 thread_pool::~thread_pool() {
   std::vector<std::unique_ptr<shared::worker>> workers;
+  job* not_begun = nullptr;
   {
     const std::lock_guard lock(shared_->mutex);
     shared_->closing = true;
-    // Nobody waits any more for abandonable jobs that no thread has begun.
-    while (shared_->first) {
-      job* j = shared_->take();
-      j->run(j);
-    }
+    not_begun = std::exchange(shared_->first, nullptr);
+    shared_->last = &shared_->first;
+    shared_->queued = 0;
     workers = std::move(shared_->workers);
     for (auto& w : workers) {
       if (!w->abandonable) continue;
@@ -84,6 +90,11 @@ thread_pool::~thread_pool() {
   shared_->changed.notify_all();
   for (auto& w : workers) {
     if (w) w->thread.join();
+  }
+  // They tell that they were never begun; whoever hears that may do as he likes.
+  while (job* j = not_begun) {
+    not_begun = j->next_job_;
+    j->run(j);
   }
 }
 

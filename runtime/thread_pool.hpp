@@ -40,6 +40,8 @@ class job : public node {
 class thread_pool {
  public:
   explicit thread_pool(reactor& r);
+  /// One of at most `limit` threads.
+  thread_pool(reactor& r, unsigned limit);
   thread_pool(const thread_pool&) = delete;
   thread_pool& operator=(const thread_pool&) = delete;
   /// Waits for all jobs but the abandonable ones.
@@ -49,6 +51,8 @@ class thread_pool {
   void submit(job& j);
   /// Takes a job out that no thread has begun; false if one has.
   bool withdraw(job& j) noexcept;
+  /// Sets how many threads there may be; those that were started stay.
+  void limit(unsigned threads) noexcept;
 
  private:
   struct shared;
