@@ -166,15 +166,21 @@ void reactor::run_main(detail::detached& main, bool& done, detail::context& ctx)
 }
 
 void reactor::loop(until end, const bool* done) {
+  if (run_hook_ && end != until::ended) run_hook_->begin(run_hook_);
   ready_.splice(at_start_);
   while (true) {
     run_ready();
-    if ((done && *done) || (stop_asked_ && end != until::ended)) return;
+    if (end == until::ended) {
+      if (*done) return;
+    } else if ((stop_asked_ || (done && *done)) && may_end()) {
+      return;
+    }
     inbox_->take(ready_);
     if (timers_.size() != 0) timers_.advance(now_ns());
     const bool idle = ready_.empty() && later_.empty();
     if (idle && nothing_left()) {
-      if (end == until::idle) return;
+      if (end == until::idle && may_end()) return;
+      if (!ready_.empty() || !later_.empty() || !nothing_left()) continue;
       // Under the real clock another thread may still post what it waits for.
       if (end != until::stopped && options_.clock) return;
     }

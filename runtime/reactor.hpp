@@ -44,6 +44,14 @@ struct order_hook {
   /// Rearranges completions that came together.
   void (*arrange)(order_hook* self, completion* batch, unsigned count) noexcept;
 };
+
+/// What a service does when a run begins, and before it ends.
+struct run_hook {
+  /// Called in the loop, first thing.
+  void (*begin)(run_hook* self) noexcept;
+  /// Called each time the run could end; it goes on turning until this says true.
+  bool (*end)(run_hook* self) noexcept;
+};
 }  // namespace detail
 
 /// A clock for tests, in place of the monotonic one. It jumps to the next timer when nothing is
@@ -212,6 +220,8 @@ class reactor {
   std::int64_t deadline_after(std::chrono::nanoseconds after) noexcept;
   /// Installs a test's order of things; null takes it out.
   void inject(detail::order_hook* order) noexcept { order_ = order; }
+  /// Installs what is to be done when a run begins and ends; null takes it out.
+  void on_run(detail::run_hook* hook) noexcept { run_hook_ = hook; }
   /// The ring.
   detail::ring& ring() noexcept { return ring_; }
   /// How other threads reach the loop; shared with them.
@@ -248,6 +258,7 @@ class reactor {
   void dispatch(const detail::completion& c) noexcept;
   void prepare(const detail::request& r, std::uint64_t user_data);
   bool nothing_left() const noexcept;
+  bool may_end() noexcept { return !run_hook_ || run_hook_->end(run_hook_); }
   bool quiet() const noexcept;
   void read_clock() noexcept;
   void arm_wake();
@@ -280,6 +291,7 @@ class reactor {
   std::uint64_t turns_ = 0;
   detail::context* main_ = nullptr;
   detail::order_hook* order_ = nullptr;
+  detail::run_hook* run_hook_ = nullptr;
   detail::list_link roots_;
   detail::list_link delayed_calls_;
   std::vector<service_entry> services_;
