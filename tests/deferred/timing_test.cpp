@@ -241,7 +241,7 @@ TEST_CASE("time is monotonic: the reactor's is the steady clock (R161)") {
       options);
 }
 
-TEST_CASE("defer_later without a function fires with nothing; a cancel takes it back (R162)") {
+TEST_CASE("defer_later without a function fires with nothing, and a cancel takes it back (R162)") {
   const no_leak check;
   test_clock clock;
   auto a = mobius::defer_later(clock, 1s);
@@ -258,7 +258,7 @@ TEST_CASE("defer_later without a function fires with nothing; a cancel takes it 
   CHECK_THROWS_AS(std::move(d).get_now(), mobius::cancelled);
 }
 
-TEST_CASE("advance moves the time first and then calls in order of time; pump does so in steps (R163)") {
+TEST_CASE("advance moves the time first and then calls in order of time, and pump does so in steps (R163)") {
   seconds_list log;
   test_clock clock;
   CHECK(clock.elapsed() == 0s);
@@ -554,7 +554,7 @@ TEST_CASE("a looping call that counts is told how many times have passed, never 
   CHECK(log == std::vector<std::uint64_t>{1, 1, 1});
 }
 
-TEST_CASE("a looping call that is destroyed stops; its last call goes on, and its failure is told") {
+TEST_CASE("a looping call that is destroyed stops, its last call goes on, and its failure is told") {
   const no_leak check;
   const reports hook;
   test_clock clock;
