@@ -28,25 +28,37 @@ struct deadlines {
 template <stream S>
 class with_deadlines {
  public:
+  /// Takes a stream over.
   with_deadlines(S s, deadlines d) noexcept : stream_(std::move(s)), limits_(d) {}
 
-  /// As the stream's own, each with its deadline.
+  /// The stream's own, with the deadline of reads.
   auto receive() { return timeout(limits_.read, stream_.receive()); }
+  /// The stream's own, with the deadline of reads.
   auto read_some(std::span<std::byte> to) { return timeout(limits_.read, stream_.read_some(to)); }
+  /// The same for chars.
   auto read_some(std::span<char> to) { return read_some(std::as_writable_bytes(to)); }
+  /// The stream's own, with the deadline of writes.
   auto write_all(const_buffer bytes) { return timeout(limits_.write, stream_.write_all(bytes)); }
+  /// The same for a list of buffers.
   auto write_all(std::span<const const_buffer> list) {
     return timeout(limits_.write, stream_.write_all(list));
   }
 
-  /// As the stream's own.
+  /// The stream's own.
   auto close() noexcept { return stream_.close(); }
+  /// The stream's own.
   void abort() noexcept { stream_.abort(); }
+  /// The stream's own.
   void shutdown_write() { stream_.shutdown_write(); }
+  /// The stream's own.
   void shutdown_read() { stream_.shutdown_read(); }
-  decltype(auto) peer_address() const { return stream_.peer_address(); }
-  decltype(auto) local_address() const { return stream_.local_address(); }
+  /// The stream's own.
+  socket_address peer_address() const { return stream_.peer_address(); }
+  /// The stream's own.
+  socket_address local_address() const { return stream_.local_address(); }
+  /// The stream's own.
   std::string_view application_protocol() const noexcept { return stream_.application_protocol(); }
+  /// True if it holds a stream.
   explicit operator bool() const noexcept { return static_cast<bool>(stream_); }
 
   /// The stream itself, without deadlines.

@@ -16,6 +16,7 @@ namespace option {
 struct no_delay {
   static constexpr const char* name = "no_delay";
   bool on = true;
+  /// Sets it on a socket; gives 0 or an errno value.
   int apply(int fd) const noexcept;
 };
 
@@ -26,6 +27,7 @@ struct keepalive {
   std::chrono::seconds idle{60};
   std::chrono::seconds interval{10};
   int probes = 6;
+  /// Sets it on a socket; gives 0 or an errno value.
   int apply(int fd) const noexcept;
 };
 
@@ -34,6 +36,7 @@ struct keepalive {
 struct user_timeout {
   static constexpr const char* name = "user_timeout";
   std::chrono::milliseconds after;
+  /// Sets it on a socket; gives 0 or an errno value.
   int apply(int fd) const noexcept;
 };
 
@@ -42,6 +45,7 @@ struct user_timeout {
 struct send_buffer {
   static constexpr const char* name = "send_buffer";
   int bytes;
+  /// Sets it on a socket; gives 0 or an errno value.
   int apply(int fd) const noexcept;
 };
 
@@ -49,6 +53,7 @@ struct send_buffer {
 struct receive_buffer {
   static constexpr const char* name = "receive_buffer";
   int bytes;
+  /// Sets it on a socket; gives 0 or an errno value.
   int apply(int fd) const noexcept;
 };
 
@@ -57,6 +62,7 @@ struct receive_buffer {
 struct defer_accept {
   static constexpr const char* name = "defer_accept";
   std::chrono::seconds within{1};
+  /// Sets it on a socket; gives 0 or an errno value.
   int apply(int fd) const noexcept;
 };
 
@@ -64,6 +70,7 @@ struct defer_accept {
 struct reuse_port {
   static constexpr const char* name = "reuse_port";
   bool on = true;
+  /// Sets it on a socket; gives 0 or an errno value.
   int apply(int fd) const noexcept;
 };
 
@@ -71,6 +78,7 @@ struct reuse_port {
 struct v6only {
   static constexpr const char* name = "v6only";
   bool on = true;
+  /// Sets it on a socket; gives 0 or an errno value.
   int apply(int fd) const noexcept;
 };
 
@@ -80,6 +88,7 @@ struct raw {
   int level;
   int option;
   int value;
+  /// Sets it on a socket; gives 0 or an errno value.
   int apply(int fd) const noexcept;
 };
 

@@ -190,8 +190,8 @@ class stream_state : public core::pooled, private open_socket {
   };
 
   static constexpr std::uint16_t max_queued = 16;  // buffers; past it receiving pauses
-  // A reader with room for this much is worth receiving into after so many full buffers in a row:
-  // fewer and larger copies, see the table of techniques in bench/README.md.
+  // A reader with room for this much is worth receiving into after so many full buffers in a row: at
+  // 64 KiB that takes two thirds of the CPU of leases, and half of that of copies out of buffers.
   static constexpr std::size_t large_read = 2 * core::buffer_pool::buffer_size;
   static constexpr std::uint8_t full_before_direct = 4;
 

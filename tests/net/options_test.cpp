@@ -43,7 +43,8 @@ TEST_CASE("small writes leave at once by default, at both ends, and that can be 
     CHECK(value_of(server.native_handle(), IPPROTO_TCP, TCP_NODELAY) == 1);
     server.set_no_delay(false);
     CHECK(value_of(server.native_handle(), IPPROTO_TCP, TCP_NODELAY) == 0);
-    auto slow = co_await mobius::net::connect("127.0.0.1", port, {.no_delay = false});
+    const mobius::net::connect_options gather{.no_delay = false};
+    auto slow = co_await mobius::net::connect("127.0.0.1", port, gather);
     CHECK(value_of(slow.native_handle(), IPPROTO_TCP, TCP_NODELAY) == 0);
   });
 }

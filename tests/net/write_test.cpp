@@ -85,7 +85,8 @@ TEST_CASE("a write may own its buffer, gives it back, and so may become a deferr
     auto [back, got] = co_await std::move(both);
     CHECK(back == same);
     CHECK(got == same);
-    co_await p.client.write_all(std::vector<std::byte>(10, std::byte{'x'}));
+    std::vector<char> ten(10, 'x');
+    co_await p.client.write_all(std::move(ten));
     lease data = co_await p.server.receive();
     CHECK(data.text() == "xxxxxxxxxx");
     auto echoed = mobius::to_deferred(p.server.write_all(std::move(data)));
