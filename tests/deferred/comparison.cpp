@@ -31,6 +31,9 @@ constexpr difference differences[] = {
     // A list that waits in one of its own stages passes a cancel on like any other (R112).
     {"83", "D9", "L<[+1] | L@i | k.cancel | Z<!Cancelled | Z>z | -- | l=z"},
     {"84", "D9", "G<[1] | G@i | k.cancel | Z<!Cancelled | Z>z | -- | g=z"},
+    // What a canceller throws leaves cancel, and the deferred stays pending (R70), also when a
+    // coroutine awaits it; Twisted makes it the coroutine's result, and the coroutine goes on.
+    {"85", "D8", "k.cancel | ?cancel E1 | C.got 1 | -- | c=1"},
     {"random-1-2595", "D9",
      "k1.cancel | s3<[7,2] | s3@d3 | s4<!Cancelled | s4>!Cancelled+3 | s5<!Cancelled+3 | ?eb already | "
      "s5>!Cancelled+3 | -- | d2=!Cancelled+3 | d4=pending"},

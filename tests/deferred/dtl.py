@@ -76,7 +76,7 @@ def cancels_coroutine():
     """Is a coroutine's deferred being cancelled? What a canceller throws then becomes its result (D8: here it leaves cancel)."""
     frame = sys._getframe()
     while frame:
-        if frame.f_code.co_name == "_handleCancelInlineCallbacks":
+        if frame.f_code.co_name in ("handleCancel", "_handleCancelInlineCallbacks"):    # before and since Twisted 24
             return True
         frame = frame.f_back
     return False

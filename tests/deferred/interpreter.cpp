@@ -127,15 +127,15 @@ interpreter::~interpreter() {
   }
   while (let_waiting_go()) {
   }
-  loops_.clear();
-  replaced_loops_.clear();
   mobius::set_unhandled_hook(std::move(previous_hook_));
 }
 
 // Locks and queues must not end before those who wait for them.
 bool interpreter::let_waiting_go() {
-  bool some = clock_.pending() != 0;
+  bool some = clock_.pending() != 0 || !loops_.empty();
   clock_.clear();
+  std::exchange(loops_, {}).clear();
+  std::exchange(replaced_loops_, {}).clear();
   for (auto& [name, h] : holders_) {
     while ((h.lock && h.lock->waiting() != 0) || (h.semaphore && h.semaphore->waiting() != 0)) {
       h.lock ? h.lock->release() : h.semaphore->release();
