@@ -80,4 +80,25 @@ class strict_call {
   Call call_;
 };
 
+/// A scheduled call that is taken back when this ends: `scoped_call call = reactor.call_later(1s, f);`
+template <scheduled_call Call>
+class scoped_call {
+ public:
+  scoped_call(Call call) noexcept : call_(std::move(call)) {}
+  scoped_call(scoped_call&& other) noexcept : call_(std::exchange(other.call_, Call())) {}
+  scoped_call& operator=(scoped_call&& other) noexcept {
+    std::swap(call_, other.call_);
+    return *this;
+  }
+  ~scoped_call() { call_.cancel(); }
+
+  /// The call.
+  Call* operator->() noexcept { return &call_; }
+  /// Lets it come whatever becomes of this.
+  Call release() noexcept { return std::exchange(call_, Call()); }
+
+ private:
+  Call call_;
+};
+
 }  // namespace mobius

@@ -47,7 +47,7 @@ TEST_CASE("cooperate gives a task, coiterate only the deferred of its end (R171)
   const no_leak check;
   words log;
   fake_clock clock;
-  cooperator all(clock);
+  cooperator all(clock, steps(1000));
   mobius::cooperative_task a = all.cooperate(repeat(log, "a", 2));
   auto a_done = a.when_done();
   auto b_done = all.coiterate(repeat(log, "b", 1));
@@ -117,7 +117,7 @@ TEST_CASE("a step that waits pauses its task until that has ended (R173)") {
 TEST_CASE("a step that fails, at once or later, ends its task (R173)") {
   const no_leak check;
   fake_clock clock;
-  cooperator all(clock);
+  cooperator all(clock, steps(1000));
   auto now = all.cooperate([]() -> bool { throw std::runtime_error("step"); });
   auto [inner, fire] = make_deferred<bool>();
   auto later = all.cooperate([i = std::move(inner)]() mutable { return std::move(i); });
@@ -133,7 +133,7 @@ TEST_CASE("a task that failed and that nobody asked about is reported") {
   const reports hook;
   fake_clock clock;
   {
-    cooperator all(clock);
+    cooperator all(clock, steps(1000));
     all.cooperate([]() -> bool { throw std::runtime_error("unseen"); });
     clock.advance(tick);
   }
@@ -162,7 +162,7 @@ TEST_CASE("each when_done is a deferred of its own (R174)") {
   const no_leak check;
   words log;
   fake_clock clock;
-  cooperator all(clock);
+  cooperator all(clock, steps(1000));
   auto a = all.cooperate(repeat(log, "a", 1));
   auto first = a.when_done().add_callback([]() -> int { throw std::runtime_error("mine"); });
   auto second = a.when_done();
@@ -233,7 +233,7 @@ TEST_CASE("a task may stop itself and others from inside a step (R175)") {
   const no_leak check;
   words log;
   fake_clock clock;
-  cooperator all(clock);
+  cooperator all(clock, steps(1000));
   std::vector<mobius::cooperative_task> tasks;
   tasks.push_back(all.cooperate([&] {
     log.push_back("a");
@@ -255,7 +255,7 @@ TEST_CASE("stopping a cooperator fails its tasks, and those added before it star
   const no_leak check;
   words log;
   fake_clock clock;
-  cooperator all(clock);
+  cooperator all(clock, steps(1000));
   auto a = all.coiterate(repeat(log, "a", 2));
   auto paused = all.cooperate(repeat(log, "p", 2));
   paused.pause();
@@ -290,7 +290,7 @@ TEST_CASE("a cooperator without tasks has no timer (R177)") {
   const no_leak check;
   words log;
   fake_clock clock;
-  cooperator all(clock);
+  cooperator all(clock, steps(1000));
   CHECK(clock.pending() == 0);
   auto a = all.cooperate(repeat(log, "a", 1));
   auto b = all.cooperate(repeat(log, "b", 1));
