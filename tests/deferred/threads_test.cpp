@@ -437,6 +437,16 @@ TEST_CASE("an operation of another thread's library is waited for by run") {
   }
 }
 
+TEST_CASE("an operation on another thread is given to its deferred's thread through the inbox") {
+  in_reactor([](world& w) -> task<> {
+    auto [d, fire] = mobius::make_deferred<std::thread::id>();
+    std::thread other([&r = w.reactor, f = &fire] { r.post([f] { (*f)(std::this_thread::get_id()); }); });
+    const auto fired_in = co_await std::move(d);
+    other.join();
+    CHECK(fired_in == std::this_thread::get_id());
+  });
+}
+
 // --- futures -----------------------------------------------------------------------------------
 
 TEST_CASE("to_future takes a value and a failure alike (R97)") {
