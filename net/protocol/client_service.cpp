@@ -35,6 +35,7 @@ class client_service::state {
   }
   deferred<void> stop() {
     if (std::exchange(running_, false)) {
+      stop_asked_ = true;
       fail_waiters(cancelled_failure());
       if (current_) {
         current_->transport().lose_connection();
@@ -81,13 +82,13 @@ class client_service::state {
   // Until a stop.
   task<> keep_connected() {
     unsigned failures = 0;
-    while (running_) {
+    while (goes_on()) {
       result<void> connection = co_await as_result(keep_one(failures));
-      if (connection || !running_) continue;
+      if (connection || !goes_on()) continue;
       count_failure(connection.error());
       ++failures;
       result<void> slept = co_await as_result(sleep(options_.retry(failures)));
-      if (!slept && running_) slept.error().rethrow();
+      if (!slept && goes_on()) slept.error().rethrow();
     }
   }
 
@@ -96,7 +97,7 @@ class client_service::state {
     std::shared_ptr<protocol> p = co_await endpoint_->connect(factory_);
     const transport_ref t(p->transport());
     result<void> prepared = co_await as_result(prepare(*p));
-    if (!prepared || !running_) {
+    if (!prepared || !goes_on()) {
       t->lose_connection();
       co_await when_lost(*t);
       if (!prepared) prepared.error().rethrow();
@@ -126,7 +127,10 @@ class client_service::state {
   void fail_waiters(const failure& error) {
     for (waiter& w : std::exchange(waiting_, {})) w.fire.errback(error);
   }
+  // A start that follows a stop waits for its end.
+  bool goes_on() const noexcept { return running_ && !stop_asked_; }
   void stopped() {
+    stop_asked_ = false;
     current_.reset();
     for (const resolver<void>& r : std::exchange(stopping_, {})) r();
   }
@@ -139,6 +143,7 @@ class client_service::state {
   std::shared_ptr<protocol> current_;
   cancel_handle work_;
   bool running_ = false;
+  bool stop_asked_ = false;
   bool working_ = false;  // until a stop has come to its end
 };
 

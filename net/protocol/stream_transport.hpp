@@ -173,6 +173,7 @@ result<std::size_t> stream_transport<S>::take_sent() {
 template <stream S>
 void stream_transport<S>::close_stream(bool reset) noexcept {
   if (reset && stream_) stream_.abort();
+  if (!read_.waits()) read_.clear();  // it would keep the descriptor open
   [[maybe_unused]] const S dropped = std::move(stream_);
 }
 
