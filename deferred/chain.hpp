@@ -6,6 +6,9 @@
 
 namespace mobius {
 
+template <class T>
+class closure_chain;
+
 namespace detail {
 
 template <class T>
@@ -32,6 +35,20 @@ struct joint_tail {
   }
   using type = typename decltype(choose())::type;
 };
+
+#if defined(__GNUC__) && !defined(__clang__) && (__GNUC__ < 12 || (__GNUC__ == 12 && __GNUC_MINOR__ < 3))
+/// GCC PR99576: what a lambda captures by value is destroyed twice when the lambda stands in the
+/// same expression as a co_await.
+inline constexpr bool breaks_closures = true;
+#else
+inline constexpr bool breaks_closures = false;
+#endif
+
+/// What the add functions on a temporary return: with such a compiler and a lambda that owns
+/// something, a deferred that cannot be awaited in the same expression (closure_chain.hpp).
+template <class U, class... F>
+using marked = std::conditional_t<breaks_closures && !(... && std::is_trivially_destructible_v<F>),
+                                  closure_chain<U>, deferred<U>>;
 
 /// Where a stage was added.
 using place = std::source_location;
@@ -110,7 +127,7 @@ class deferred {
   auto add_callback(F f, place where = place::current()) && {
     if constexpr (check_callback<F>()) {
       using U = detail::lifted_t<detail::value_return_t<F, T>, T>;
-      return extend(detail::callback_action<T, U, F>(std::move(f)), where);
+      return detail::marked<U, F>(extend(detail::callback_action<T, U, F>(std::move(f)), where));
     } else {
       return std::move(*this);
     }
@@ -130,7 +147,8 @@ class deferred {
   template <class F>
   auto add_errback(F f, place where = place::current()) && {
     if constexpr (check_errback<F, failure>(std::true_type())) {
-      return extend(detail::errback_action<T, errback_tail<F, failure>, F>(std::move(f)), where);
+      return detail::marked<errback_tail<F, failure>, F>(
+          extend(detail::errback_action<T, errback_tail<F, failure>, F>(std::move(f)), where));
     } else {
       return std::move(*this);
     }
@@ -150,7 +168,8 @@ class deferred {
     if constexpr ((check_errback<F, First&>(std::true_type()) && ... &&
                    check_errback<F, E&>(std::true_type()))) {
       using U = errback_tail<F, First&>;
-      return extend(detail::typed_errback_action<T, U, F, First, E...>(std::move(f)), where);
+      return detail::marked<U, F>(
+          extend(detail::typed_errback_action<T, U, F, First, E...>(std::move(f)), where));
     } else {
       return std::move(*this);
     }
@@ -185,7 +204,8 @@ class deferred {
           "mobius: the callback and the errback return different types: name the one that the chain "
           "goes on with, add_callbacks<type>(f, g)");
       if constexpr (!std::is_same_v<U, detail::not_callable>) {
-        return extend(detail::callbacks_action<T, U, F, G>(std::move(f), std::move(g)), where);
+        return detail::marked<U, F, G>(
+            extend(detail::callbacks_action<T, U, F, G>(std::move(f), std::move(g)), where));
       } else {
         return std::move(*this);
       }
@@ -195,19 +215,20 @@ class deferred {
   }
   /// The same with the type of the tail given.
   template <class Tail, class F, class G>
-  deferred<Tail> add_callbacks(F f, G g, place where = place::current()) && {
+  auto add_callbacks(F f, G g, place where = place::current()) && {
     if constexpr (check_callback<F>() && check_errback_call<G, failure>()) {
       using V = detail::lifted_t<detail::value_return_t<F, T>, Tail>;
       using E = detail::lifted_t<detail::return_t<G, failure>, Tail>;
       static_assert(detail::fits<V, Tail> && detail::fits<E, Tail>,
                     "mobius: add_callbacks<type>(f, g): what f or g returns does not convert to that type");
       if constexpr (detail::fits<V, Tail> && detail::fits<E, Tail>) {
-        return extend(detail::callbacks_action<T, Tail, F, G>(std::move(f), std::move(g)), where);
+        return detail::marked<Tail, F, G>(
+            extend(detail::callbacks_action<T, Tail, F, G>(std::move(f), std::move(g)), where));
       } else {
-        return {};
+        return deferred<Tail>();
       }
     } else {
-      return {};
+      return deferred<Tail>();
     }
   }
 
@@ -228,7 +249,8 @@ class deferred {
   template <class F>
   auto add_both(F f, place where = place::current()) && {
     if constexpr (check_both<F>()) {
-      return attach_both<both_tail<F>>(std::move(*this), std::move(f), where);
+      return detail::marked<both_tail<F>, F>(
+          attach_both<both_tail<F>>(std::move(*this), std::move(f), where));
     } else {
       return std::move(*this);
     }
@@ -243,9 +265,9 @@ class deferred {
   }
   /// The same on a temporary.
   template <class F>
-  deferred tap(F f, place where = place::current()) && {
+  auto tap(F f, place where = place::current()) && {
     if constexpr (check_tap<F>()) {
-      return extend(detail::tap_action<T, F>(std::move(f)), where);
+      return detail::marked<T, F>(extend(detail::tap_action<T, F>(std::move(f)), where));
     } else {
       return std::move(*this);
     }
@@ -408,3 +430,4 @@ class deferred {
 }  // namespace mobius
 
 #include "chain_impl.hpp"
+#include "closure_chain.hpp"

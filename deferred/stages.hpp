@@ -172,7 +172,7 @@ void deliver(Sink& sink, Call&& call) {
     } else {
       sink.value(*std::move(r));
     }
-  } else if constexpr (std::is_same_v<R, deferred<U>>) {
+  } else if constexpr (std::is_same_v<R, deferred<U>> || std::is_same_v<R, closure_chain<U>>) {
     sink.wait(call());
   } else if constexpr (is_deferred<R>) {
     sink.wait(call().template as<U>());

@@ -16,6 +16,8 @@ template <class T = void>
 class deferred;
 template <class T = void>
 class resolver;
+template <class T>
+class closure_chain;
 
 /// The return type of a callback that always throws: it fits a chain of any type.
 ///
@@ -30,6 +32,8 @@ template <class T>
 inline constexpr bool is_deferred = false;
 template <class T>
 inline constexpr bool is_deferred<deferred<T>> = true;
+template <class T>
+inline constexpr bool is_deferred<closure_chain<T>> = true;
 template <class T>
 inline constexpr bool is_result = false;
 template <class T>
@@ -58,6 +62,8 @@ struct lifted<deferred<U>, In> {
   static constexpr bool waits = true;
   using type = U;
 };
+template <class U, class In>
+struct lifted<closure_chain<U>, In> : lifted<deferred<U>, In> {};
 template <class U, class In>
 struct lifted<result<U>, In> {
   static constexpr bool keeps = false;

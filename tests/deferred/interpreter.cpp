@@ -327,6 +327,7 @@ void interpreter::fire(const form& f) {
 }
 
 std::vector<deferred<val>> interpreter::hand_all(const form& f, std::size_t first) {
+  for (std::size_t i = first; i < f.size(); ++i) find(names_, f[i].word);
   std::vector<deferred<val>> all;
   for (std::size_t i = first; i < f.size(); ++i) all.push_back(hand(f[i].word));
   return all;

@@ -9,9 +9,42 @@
 #define MISTAKE 0
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ == 12 && __GNUC_MINOR__ < 3
+#define MOBIUS_TEST_BREAKS_CLOSURES
+#endif
+
 struct alignas(64) cache_line {
   char bytes[64];
 };
+
+[[maybe_unused]] static mobius::deferred<std::size_t> await_named(mobius::deferred<std::string> d,
+                                                                  std::string s) {
+  auto named =
+      std::move(d).add_callback([s](std::string t) { return t + s; }).add_callback([](std::string t) {
+        return t.size();
+      });
+  co_return co_await named;
+}
+
+#ifdef MOBIUS_TEST_BREAKS_CLOSURES
+[[maybe_unused]] static mobius::deferred<std::size_t> await_in_place(mobius::deferred<std::string> d,
+                                                                     std::string s) {
+#if MISTAKE == 0
+  auto named = std::move(d).add_callback([s](std::string t) { return t.size(); });
+  co_return co_await named;
+#elif MISTAKE == 16  // says: on the line before, and then co_await e
+  co_return co_await std::move(d).add_callback([s](std::string t) { return t.size() + s.size(); });
+#elif MISTAKE == 17  // says: on the line before, and then co_await e
+  co_return co_await std::move(d).tap([s](const std::string&) {}).add_callback([](std::string t) {
+    return t.size();
+  });
+#else
+  co_return 0;
+#endif
+}
+#elif MISTAKE > 15
+#error "this compiler is right: on the line before, and then co_await e"
+#endif
 
 [[maybe_unused]] static void use(mobius::deferred<std::string> d) {
 #if MISTAKE == 0
