@@ -187,8 +187,34 @@ struct canceller_call {
   canceller* stop;
 };
 
+// Keeps the callbacks of a coroutine's deferred back while what it awaits is being cancelled: they
+// come when all of that has been told, as in Twisted.
+class held_back {
+ public:
+  explicit held_back(core* c) noexcept : core_(c) {
+    if (!c) return;
+    hold(c);
+    ++c->paused;
+    consumed_ = c->has(core::consumed);
+    c->set(core::consumed);  // a failure is not given up before its errbacks could see it
+  }
+  held_back(const held_back&) = delete;
+  held_back& operator=(const held_back&) = delete;
+  ~held_back() {
+    if (!core_) return;
+    if (!consumed_) core_->reset(core::consumed);
+    if (--core_->paused == 0) start(core_);
+    release(core_);
+  }
+
+ private:
+  core* core_;
+  bool consumed_ = false;
+};
+
 // What a cancel of `c` is to stop now: the end of its chain of waits. Null if there is nothing.
-core* innermost(core* c) noexcept {
+// `coroutine` becomes the last one on the way there.
+core* innermost(core* c, core*& coroutine) noexcept {
   for (;;) {
     if (c->has(core::waiting)) {
       c = c->inner;
@@ -201,6 +227,7 @@ core* innermost(core* c) noexcept {
         ctx.cancel_once();
         return nullptr;
       }
+      coroutine = c;
       c = static_cast<const deferred_awaiter_base*>(at)->waited();
     } else {
       return c;
@@ -211,8 +238,10 @@ core* innermost(core* c) noexcept {
 }  // namespace
 
 void cancel(core* c) {
-  c = innermost(c);
+  core* coroutine = nullptr;
+  c = innermost(c, coroutine);
   if (!c || c->has(core::cancelling | core::asked)) return;
+  const held_back coroutine_held(coroutine);
   const temporary_resolver hold_it(c);
   if (!c->stop) {
     c->set(core::swallow);

@@ -241,7 +241,11 @@ class VM:
     def s_eb(self, n, e): self.d[n].errback(EXC[e]())
     def s_cancel(self, n): self.d[n].cancel()
     def s_pause(self, n): self.d[n].pause()
-    def s_resume(self, n): self.d[n].unpause()
+    def s_resume(self, n):
+        d = self.d[n]
+        self.quirk |= d.paused <= isinstance(getattr(d, "result", None), Deferred)      # D8: no pause of the user's to undo
+        d.unpause()
+
     def s_log(self, x): self.out("." + x)
     def s_drop(self, n):
         del self.d[n]; self.order.remove(n); gc.collect()
