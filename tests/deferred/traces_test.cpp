@@ -45,6 +45,11 @@ TEST_CASE("programs that show a deliberate difference give the traces of mobius'
   check_file(MOBIUS_TRACES "/differences.txt", style::callbacks);
 }
 
+TEST_CASE("programs that once differed give Twisted's traces") {
+  check_file(MOBIUS_TRACES "/found.txt", style::callbacks);
+  check_file(MOBIUS_TRACES "/found.txt", style::coroutines);
+}
+
 TEST_CASE("the random programs give Twisted's traces") {
   check_file(MOBIUS_TRACES "/corpus.txt", style::callbacks);
 }
