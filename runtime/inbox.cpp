@@ -43,8 +43,11 @@ bool inbox::push(node* n) noexcept {
 void inbox::wake() noexcept {
   const int saved = errno;
   const std::uint64_t one = 1;
-  // A full counter (EAGAIN) has woken the loop already.
-  static_cast<void>(!::write(event_fd_, &one, sizeof one));
+  // A full counter refuses the write and wakes nobody; nothing else ever reads it.
+  while (::write(event_fd_, &one, sizeof one) < 0 && errno == EAGAIN) {
+    std::uint64_t count;
+    static_cast<void>(!::read(event_fd_, &count, sizeof count));
+  }
   errno = saved;
 }
 
