@@ -1,6 +1,5 @@
 #include "frame_pool.hpp"
 
-#include <cstdlib>
 #include <new>
 
 namespace mobius::detail {
@@ -18,7 +17,7 @@ struct pool_closer {
     for (free_block*& list : pool.lists) {
       while (free_block* block = list) {
         list = block->next;
-        std::free(block);
+        ::operator delete(block);
       }
     }
   }
@@ -29,11 +28,9 @@ struct pool_closer {
 void* allocate_block(std::size_t bytes) {
   thread_local pool_closer closer;
   static_cast<void>(&closer);
-  void* block = std::malloc(bytes);
-  if (!block) throw std::bad_alloc();
-  return block;
+  return ::operator new(bytes);  // the program's own, if it has replaced it
 }
 
-void free_block_slow(void* block) noexcept { std::free(block); }
+void free_block_slow(void* block) noexcept { ::operator delete(block); }
 
 }  // namespace mobius::detail
