@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "local.hpp"
 #include "op.hpp"
 #include "signal_watch.hpp"
 
@@ -23,6 +24,11 @@ constexpr unsigned ready_budget = 1024;        // nodes run before the kernel is
 constexpr unsigned turns_between_enters = 16;  // while there is ready work and nothing to submit
 constexpr unsigned completion_batch = 256;
 constexpr auto stuck_after = std::chrono::seconds(5);
+
+std::string name_for_report(const detail::context& ctx, const char* nameless) {
+  const std::string_view name = detail::name_of(ctx);
+  return name.empty() ? nameless : "task " + std::string(name);
+}
 
 }  // namespace
 
@@ -146,6 +152,7 @@ void reactor::run_main(detail::detached& main, bool& done, detail::context& ctx)
     // Stopped, or waiting for ever: the task is cancelled, and gets the time it needs to end.
     const bool stopped = std::exchange(stop_asked_, false);
     const std::string where = done ? std::string() : to_string(ctx.where());
+    const std::string name = done ? std::string() : name_for_report(ctx, "the task");
     if (!done) {
       ctx.cancel();
       loop(until::ended, &done);
@@ -153,7 +160,7 @@ void reactor::run_main(detail::detached& main, bool& done, detail::context& ctx)
     }
     main_ = nullptr;
     if (!where.empty() && (!done || !stopped)) {
-      throw deadlock("run: the task waits, at " + where +
+      throw deadlock("run: " + name + " waits, at " + where +
                      ", for what nothing can bring about: no timer, operation or call is left");
     }
   } catch (...) {
@@ -494,8 +501,8 @@ void reactor::report_stuck(const detail::list_link& chains) noexcept {
   std::string text = "the reactor cannot end: " + std::to_string(in_flight_) + " operations in flight";
   for (const detail::list_link* link = chains.next(); link != &chains; link = link->next()) {
     const detail::context& ctx = static_cast<const detail::root*>(link)->ctx;
-    text += std::string("; a task waits in ") + (ctx.waiting() ? ctx.waiting()->type->name : "nothing") +
-            " at " + to_string(ctx.where());
+    text += "; " + name_for_report(ctx, "a task") + " waits in " +
+            (ctx.waiting() ? ctx.waiting()->type->name : "nothing") + " at " + to_string(ctx.where());
   }
   report_unhandled(make_failure<std::runtime_error>(text), "the shutdown of a reactor");
 }

@@ -155,6 +155,14 @@ TEST_CASE("a task that waits for what nothing can bring about is a deadlock unde
   before.expect_no_more();
 }
 
+TEST_CASE("the report of a deadlock names the task") {
+  virtual_reactor v;
+  const auto wait = []() -> task<> { co_await std::suspend_always(); };
+  const auto body = [&wait]() -> task<> { co_await mobius::named("accountant", wait()); };
+  CHECK_THROWS_WITH(v.reactor.run(body()), Contains("run: task accountant waits, at "));
+  CHECK_THROWS_WITH(v.reactor.run(wait()), Contains("run: the task waits, at "));
+}
+
 TEST_CASE("other work left over at the end of run(task) goes on in the next run") {
   virtual_reactor v;
   int done = 0;
@@ -235,7 +243,7 @@ TEST_CASE("delayed calls come in order of time, equal times in the order they we
   CHECK(std::is_sorted(seen.begin(), seen.end()));
 }
 
-TEST_CASE("a call made in a timed call, even with no delay, waits for the next pass (R154)") {
+TEST_CASE("a call made in a timed call, even with no delay, waits for the next pass (R154)", "[fault-37]") {
   virtual_reactor v;
   std::vector<std::string> seen;
   v.reactor.call_later(1s, [&] {
@@ -248,7 +256,7 @@ TEST_CASE("a call made in a timed call, even with no delay, waits for the next p
   CHECK(seen == std::vector<std::string>{"first", "second", "nested", "negative"});
 }
 
-TEST_CASE("an error out of a call goes to the hook, and the loop goes on (R155)") {
+TEST_CASE("an error out of a call goes to the hook, and the loop goes on (R155)", "[fault-53]") {
   virtual_reactor v;
   int after = 0;
   v.reactor.call_soon([] { throw std::runtime_error("soon"); });
@@ -339,7 +347,7 @@ TEST_CASE("reset and delay move a call either way, and the handle may be dropped
   CHECK(seen[4] == std::pair<std::string, std::chrono::nanoseconds>("later", 5s));
 }
 
-TEST_CASE("delays beyond the end of time are as long as can be") {
+TEST_CASE("delays beyond the end of time are as long as can be", "[fault-37]") {
   virtual_reactor v;
   bool called = false;
   auto call = v.reactor.call_later(std::chrono::nanoseconds::max(), [&] { called = true; });
@@ -387,7 +395,7 @@ TEST_CASE("a reactor that never runs leaves nothing of its calls behind") {
   before.expect_no_more();
 }
 
-TEST_CASE("wake makes the loop turn, also from a signal handler") {
+TEST_CASE("wake makes the loop turn, also from a signal handler", "[fault-33]") {
   mobius::reactor reactor({.signals = false});
   static mobius::reactor* woken = nullptr;
   woken = &reactor;
@@ -437,7 +445,7 @@ TEST_CASE("stats count turns, enters, submissions and completions") {
   CHECK(after.completions == before.completions);
 }
 
-TEST_CASE("a virtual clock moved by hand makes due what it passes, in order") {
+TEST_CASE("a virtual clock moved by hand makes due what it passes, in order", "[fault-35][fault-38]") {
   mobius::testing::run([](world& w) -> task<> {
     w.clock.jumps = false;
     std::vector<int> seen;
@@ -466,7 +474,7 @@ TEST_CASE("yield goes on in the next turn, after what is ready now") {
   });
 }
 
-TEST_CASE("endless ready work does not keep timers and the kernel from their turn") {
+TEST_CASE("endless ready work does not keep timers and the kernel from their turn", "[fault-47]") {
   mobius::reactor reactor({.signals = false});
   int ends[2];
   REQUIRE(::pipe(ends) == 0);

@@ -96,7 +96,7 @@ TEST_CASE("a service may use others for the first time as it stops, and a post a
                                              "destroy database"});
 }
 
-TEST_CASE("what other threads hand over after the end is refused") {
+TEST_CASE("what other threads hand over after the end is refused", "[fault-40]") {
   std::shared_ptr<mobius::detail::inbox> inbox;
   {
     mobius::reactor r({.signals = false});
@@ -208,7 +208,7 @@ TEST_CASE("tasks and calls begun while the reactor ends are ended as well") {
   before.expect_no_more();
 }
 
-TEST_CASE("a reactor that cannot end says after 5 s what waits and where, and then waits on") {
+TEST_CASE("a reactor that cannot end says after 5 s what waits and where, and then waits on", "[fault-50]") {
   mobius::testing::unhandled_failures unhandled;
   const auto begin = std::chrono::steady_clock::now();
   bool worked = false;
@@ -219,7 +219,12 @@ TEST_CASE("a reactor that cannot end says after 5 s what waits and where, and th
       worked = true;
     };
     const auto body = [&work]() -> task<> { co_await mobius::offload(work); };
+    const auto named = []() -> task<> {
+      const auto rest = [] { std::this_thread::sleep_for(5600ms); };
+      co_await mobius::named("sleeper", mobius::offload(rest));
+    };
     r.background(body());
+    r.background(named());
     r.call_later(10ms, [&] { r.stop(); });
     r.run();
   }
@@ -228,12 +233,12 @@ TEST_CASE("a reactor that cannot end says after 5 s what waits and where, and th
   const auto said = unhandled.take();
   REQUIRE(said.size() == 1);
   CHECK(said[0].where == "the shutdown of a reactor");
-  CHECK_THAT(std::string(said[0].what.what()), Contains("cannot end") &&
-                                                   Contains("a task waits in offload at") &&
-                                                   Contains("shutdown_test.cpp:"));
+  CHECK_THAT(std::string(said[0].what.what()),
+             Contains("cannot end") && Contains("; a task waits in offload at") &&
+                 Contains("; task sleeper waits in offload at") && Contains("shutdown_test.cpp:"));
 }
 
-TEST_CASE("a reactor made in one thread and run in another ends in the first") {
+TEST_CASE("a reactor made in one thread and run in another ends in the first", "[fault-39]") {
   mobius::testing::unhandled_failures unhandled;
   const auto before = mobius::testing::inventory::take();
   {
@@ -297,7 +302,8 @@ TEST_CASE("a reactor destroyed in the wrong thread with operations in flight end
   CHECK(c.says("belongs to another thread"));
 }
 
-TEST_CASE("an awaiter destroyed while its operation is in flight ends the program with a text") {
+TEST_CASE("an awaiter destroyed while its operation is in flight ends the program with a text",
+          "[fault-23]") {
   const ended_child c = in_child([] {
     mobius::reactor r({.signals = false});
     mobius::detail::poll_awaiter a(0, POLLIN);
