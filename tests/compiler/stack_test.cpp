@@ -97,7 +97,7 @@ TEST_CASE("a loop over tasks that fail uses no stack per await") {
   CHECK(range.bytes() == 0);
 }
 
-TEST_CASE("a hundred thousand nested tasks return one after the other on a flat stack") {
+TEST_CASE("a hundred thousand nested tasks return one after the other on a flat stack", "[fault-54]") {
 #ifdef MOBIUS_TRAMPOLINE
   // The way down is recursive under g++ with sanitizers; only the way up is flat there.
   constexpr long depth = 2'000;

@@ -101,7 +101,7 @@ TEST_CASE("a direct read cancelled at every moment gives its bytes or leaves the
   }
 }
 
-TEST_CASE("a stream whose handle is dropped at any moment ends every wait on it, and closes") {
+TEST_CASE("a stream whose handle is dropped at any moment ends every wait on it, and closes", "[fault-24]") {
   const kind k = GENERATE(from_range(test::every_kind));
   INFO(k);
   for (int moment = 0; moment < 40; ++moment) {
@@ -134,7 +134,8 @@ TEST_CASE("a stream whose handle is dropped at any moment ends every wait on it,
   }
 }
 
-TEST_CASE("a listener dropped or stopped at any moment ends the accept, and loses no descriptor") {
+TEST_CASE("a listener dropped or stopped at any moment ends the accept, and loses no descriptor",
+          "[fault-4]") {
   for (int moment = 0; moment < 30; ++moment) {
     mobius::testing::run([moment](world&) -> task<> {
       mobius::net::tcp_listener listener("127.0.0.1", 0);

@@ -67,7 +67,7 @@ TEST_CASE("connecting can be cancelled, and leaves no descriptor") {
       real_time);
 }
 
-TEST_CASE("a cancelled accept loses no connection") {
+TEST_CASE("a cancelled accept loses no connection", "[fault-4]") {
   mobius::testing::run(
       [](world&) -> task<> {
         tcp_listener listener("127.0.0.1", 0);
@@ -116,7 +116,7 @@ TEST_CASE("closing a listener ends a waiting accept with EBADF and frees the por
   });
 }
 
-TEST_CASE("a thousand listeners can follow each other on one port") {
+TEST_CASE("a thousand listeners can follow each other on one port", "[fault-42]") {
   mobius::testing::run([](world&) -> task<> {
     tcp_listener first("127.0.0.1", 0);
     const auto port = first.local_address().port();
@@ -134,7 +134,8 @@ TEST_CASE("a thousand listeners can follow each other on one port") {
   });
 }
 
-TEST_CASE("when descriptors run out, accepting pauses without spinning and goes on when one is free") {
+TEST_CASE("when descriptors run out, accepting pauses without spinning and goes on when one is free",
+          "[fault-9]") {
   mobius::testing::run(
       [](world& w) -> task<> {
         tcp_listener listener("127.0.0.1", 0);

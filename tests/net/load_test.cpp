@@ -271,7 +271,7 @@ TEST_CASE("connections that are made and closed at once, many thousand times, le
       real_time);
 }
 
-TEST_CASE("a flood on one connection leaves another's latency bounded") {
+TEST_CASE("a flood on one connection leaves another's latency bounded", "[fault-47]") {
   const test::kind k = GENERATE(test::kind::tcp4, test::kind::pair);
   INFO(k);
   mobius::testing::run(
@@ -313,7 +313,8 @@ TEST_CASE("a flood on one connection leaves another's latency bounded") {
       real_time);
 }
 
-TEST_CASE("a reader that stops holds the server's memory at the stream's bound, not at what is sent") {
+TEST_CASE("a reader that stops holds the server's memory at the stream's bound, not at what is sent",
+          "[fault-48]") {
   const test::kind k = GENERATE(from_range(test::every_kind));
   INFO(k);
   mobius::testing::run([k](world&) -> task<> {

@@ -51,7 +51,7 @@ TEST_CASE("a server's and a client's reactor run in two threads") {
   client.join();
 }
 
-TEST_CASE("a stream used in the thread of another reactor is a clear error") {
+TEST_CASE("a stream used in the thread of another reactor is a clear error", "[fault-39]") {
   mobius::testing::run([](world&) -> task<> {
     test::peers p = co_await test::connected_peers();
     std::string error;

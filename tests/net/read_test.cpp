@@ -205,7 +205,7 @@ TEST_CASE("reading may be shut down: what has come is dropped, readers see the e
   });
 }
 
-TEST_CASE("shutting down the reading ends a reader that waits") {
+TEST_CASE("shutting down the reading ends a reader that waits", "[fault-28]") {
   const kind k = GENERATE(from_range(test::every_kind));
   INFO(k);
   mobius::testing::run([k](world&) -> task<> {

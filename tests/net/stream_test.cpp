@@ -59,7 +59,7 @@ TEST_CASE("read_some takes a part and leaves the rest, across receive") {
   });
 }
 
-TEST_CASE("large transfers both ways at once arrive whole") {
+TEST_CASE("large transfers both ways at once arrive whole", "[fault-8]") {
   const kind k = GENERATE(from_range(test::every_kind));
   INFO(k);
   mobius::testing::run([k](world&) -> task<> {
@@ -149,7 +149,7 @@ TEST_CASE("a cancelled read loses no byte") {
       real_time);
 }
 
-TEST_CASE("a reset by the peer is an error that names the call and the peer") {
+TEST_CASE("a reset by the peer is an error that names the call and the peer", "[fault-29]") {
   mobius::testing::run([](world&) -> task<> {
     peers p = co_await connected_peers();
     const std::string peer = p.server.peer_address().to_string();
@@ -163,7 +163,8 @@ TEST_CASE("a reset by the peer is an error that names the call and the peer") {
   });
 }
 
-TEST_CASE("close ends a waiting reader with EBADF, and later uses say that the stream is gone") {
+TEST_CASE("close ends a waiting reader with EBADF, and later uses say that the stream is gone",
+          "[fault-25]") {
   const kind k = GENERATE(from_range(test::every_kind));
   INFO(k);
   mobius::testing::run([k](world&) -> task<> {
@@ -186,7 +187,8 @@ TEST_CASE("close ends a waiting reader with EBADF, and later uses say that the s
   });
 }
 
-TEST_CASE("dropping the handle under a waiting reader ends the wait and closes the descriptor") {
+TEST_CASE("dropping the handle under a waiting reader ends the wait and closes the descriptor",
+          "[fault-24]") {
   const kind k = GENERATE(from_range(test::every_kind));
   INFO(k);
   mobius::testing::run([k](world&) -> task<> {
@@ -227,7 +229,7 @@ TEST_CASE("dropping the handle under a write that is in flight fails it and clos
   });
 }
 
-TEST_CASE("a cancelled write that has sent a part says how much, and nothing more can be sent") {
+TEST_CASE("a cancelled write that has sent a part says how much, and nothing more can be sent", "[fault-5]") {
   const kind k = GENERATE(from_range(test::every_kind));
   INFO(k);
   mobius::testing::run(
@@ -271,7 +273,7 @@ TEST_CASE("a cancelled write that has sent nothing ends at once, and the stream 
       real_time);
 }
 
-TEST_CASE("a slow reader holds a bounded number of buffers, and gets every byte") {
+TEST_CASE("a slow reader holds a bounded number of buffers, and gets every byte", "[fault-48]") {
   const kind k = GENERATE(from_range(test::every_kind));
   INFO(k);
   mobius::testing::run([k](world&) -> task<> {

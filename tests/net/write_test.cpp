@@ -120,7 +120,7 @@ TEST_CASE("a shutdown of the writing waits for the writes that have begun, and r
   });
 }
 
-TEST_CASE("an abort is a reset for a TCP peer, and takes back what was not sent") {
+TEST_CASE("an abort is a reset for a TCP peer, and takes back what was not sent", "[fault-29]") {
   const kind k = GENERATE(kind::tcp4, kind::tcp6);
   INFO(k);
   mobius::testing::run([k](world&) -> task<> {
@@ -148,7 +148,8 @@ TEST_CASE("an abort is a reset for a TCP peer, and takes back what was not sent"
   });
 }
 
-TEST_CASE("a cancelled write reports how many bytes it has sent, and they are what the peer gets") {
+TEST_CASE("a cancelled write reports how many bytes it has sent, and they are what the peer gets",
+          "[fault-5]") {
   const kind k = GENERATE(from_range(test::every_kind));
   INFO(k);
   mobius::testing::run(
@@ -219,7 +220,7 @@ TEST_CASE("sending a file can be cancelled, and then says how much has left") {
       real_time);
 }
 
-TEST_CASE("a gathered write that the kernel takes in small parts arrives whole") {
+TEST_CASE("a gathered write that the kernel takes in small parts arrives whole", "[fault-8]") {
   const kind k = GENERATE(from_range(test::every_kind));
   INFO(k);
   mobius::testing::run([k](world&) -> task<> {

@@ -79,7 +79,8 @@ TEST_CASE("leases on more buffers than a chunk make the pool grow") {
       {.virtual_time = false});
 }
 
-TEST_CASE("with every buffer leased a stream loses no byte, does not spin, and goes on when one comes back") {
+TEST_CASE("with every buffer leased a stream loses no byte, does not spin, and goes on when one comes back",
+          "[fault-1]") {
   mobius::testing::run(
       [](world& w) -> task<> {
         connected c;
@@ -107,7 +108,7 @@ TEST_CASE("with every buffer leased a stream loses no byte, does not spin, and g
       {.virtual_time = false});
 }
 
-TEST_CASE("an idle stream that is armed while every buffer is leased receives later") {
+TEST_CASE("an idle stream that is armed while every buffer is leased receives later", "[fault-2]") {
   mobius::testing::run(
       [](world& w) -> task<> {
         connected c;

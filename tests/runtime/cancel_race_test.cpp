@@ -35,7 +35,7 @@ std::mt19937 seeded() {
 
 }  // namespace
 
-TEST_CASE("polls that race with their cancel end once, and leave what they polled for") {
+TEST_CASE("polls that race with their cancel end once, and leave what they polled for", "[fault-3]") {
   mobius::testing::run(
       [](world&) -> task<> {
         auto random = seeded();
@@ -76,7 +76,7 @@ TEST_CASE("polls that race with their cancel end once, and leave what they polle
       {.virtual_time = false});
 }
 
-TEST_CASE("receives and reads that race with their cancel lose no byte and end once") {
+TEST_CASE("receives and reads that race with their cancel lose no byte and end once", "[fault-3]") {
   const bool copied = GENERATE(false, true);
   mobius::testing::run(
       [copied](world&) -> task<> {

@@ -281,7 +281,8 @@ TEST_CASE("as_result does not swallow the cancel of the chain that awaits") {
   });
 }
 
-TEST_CASE("a result that comes though a cancel was asked for wins, and the cancel acts at the next await") {
+TEST_CASE("a result that comes though a cancel was asked for wins, and the cancel acts at the next await",
+          "[fault-3]") {
   mobius::testing::run(
       [](world& w) -> task<> {
         int ends[2];
@@ -312,7 +313,7 @@ TEST_CASE("a result that comes though a cancel was asked for wins, and the cance
       {.virtual_time = false});
 }
 
-TEST_CASE("a cancel of an operation whose result is there already does nothing to it") {
+TEST_CASE("a cancel of an operation whose result is there already does nothing to it", "[fault-6]") {
   mobius::testing::run(
       [](world&) -> task<> {
         int ends[2];

@@ -40,7 +40,8 @@ task<> poll_once(int fd, int& ended) {
 
 }  // namespace
 
-TEST_CASE("an enter that fails for lack of memory, a backlog or a signal keeps what was to be submitted") {
+TEST_CASE("an enter that fails for lack of memory, a backlog or a signal keeps what was to be submitted",
+          "[fault-14]") {
   const int error = GENERATE(EAGAIN, EBUSY, EINTR, ETIME);
   const unsigned times = GENERATE(1U, 50U);
   mobius::testing::run(
@@ -61,7 +62,7 @@ TEST_CASE("an enter that fails for lack of memory, a backlog or a signal keeps w
       {.virtual_time = false});
 }
 
-TEST_CASE("failing enters while the queue is full: each operation is submitted once") {
+TEST_CASE("failing enters while the queue is full: each operation is submitted once", "[fault-14]") {
   const int error = GENERATE(EAGAIN, EBUSY, EINTR);
   mobius::testing::run(
       [&](world& w) -> task<> {
@@ -78,7 +79,8 @@ TEST_CASE("failing enters while the queue is full: each operation is submitted o
       {.virtual_time = false, .reactor = {.submission_entries = 8, .completion_entries = 16}});
 }
 
-TEST_CASE("a task cancelled while its operation has not reached the kernel waits for the operation's end") {
+TEST_CASE("a task cancelled while its operation has not reached the kernel waits for the operation's end",
+          "[fault-7]") {
   mobius::testing::run(
       [](world& w) -> task<> {
         mobius::testing::faults faults(w.reactor);
@@ -159,7 +161,7 @@ TEST_CASE("an operation that ends as cancelled though nobody asked for it is an 
       {.virtual_time = false});
 }
 
-TEST_CASE("completions of nobody's are ignored") {
+TEST_CASE("completions of nobody's are ignored", "[fault-45]") {
   mobius::testing::run(
       [](world& w) -> task<> {
         // What a library that shares the ring, or a kernel with a bug, may leave there.
@@ -177,7 +179,7 @@ TEST_CASE("completions of nobody's are ignored") {
       {.virtual_time = false});
 }
 
-TEST_CASE("a burst of operations larger than the submission queue is all submitted") {
+TEST_CASE("a burst of operations larger than the submission queue is all submitted", "[fault-13]") {
   mobius::testing::run(
       [](world& w) -> task<> {
         const pipe_ends p;
@@ -195,7 +197,7 @@ TEST_CASE("a burst of operations larger than the submission queue is all submitt
       {.virtual_time = false, .reactor = {.submission_entries = 8, .completion_entries = 4096}});
 }
 
-TEST_CASE("more completions at once than the completion queue holds: none is lost") {
+TEST_CASE("more completions at once than the completion queue holds: none is lost", "[fault-11]") {
   mobius::testing::run(
       [](world& w) -> task<> {
         const pipe_ends p;
@@ -213,7 +215,7 @@ TEST_CASE("more completions at once than the completion queue holds: none is los
       {.virtual_time = false, .reactor = {.submission_entries = 8, .completion_entries = 16}});
 }
 
-TEST_CASE("a thousand cancels through a queue of eight reach their operations") {
+TEST_CASE("a thousand cancels through a queue of eight reach their operations", "[fault-13]") {
   mobius::testing::run(
       [](world&) -> task<> {
         const pipe_ends p;
@@ -227,7 +229,7 @@ TEST_CASE("a thousand cancels through a queue of eight reach their operations") 
       {.virtual_time = false, .reactor = {.submission_entries = 8, .completion_entries = 16}});
 }
 
-TEST_CASE("a storm of signals loses no operation and makes no timer early") {
+TEST_CASE("a storm of signals loses no operation and makes no timer early", "[fault-15]") {
   struct sigaction before {};
   struct sigaction quiet {};
   quiet.sa_handler = [](int) {};

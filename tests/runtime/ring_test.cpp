@@ -115,7 +115,7 @@ extern "C" int io_uring_queue_init_params(unsigned entries, io_uring* ring, io_u
   return real(entries, ring, params);
 }
 
-TEST_CASE("a filter that hides io_uring: the error names kernel, filter and what is needed") {
+TEST_CASE("a filter that hides io_uring: the error names kernel, filter and what is needed", "[fault-17]") {
   const ended_child c = refused(SYS_io_uring_setup, ENOSYS);
   utsname name{};
   uname(&name);
@@ -126,7 +126,7 @@ TEST_CASE("a filter that hides io_uring: the error names kernel, filter and what
   CHECK(c.says("mobius needs Linux 5.15 or newer"));
 }
 
-TEST_CASE("a container's profile that forbids io_uring: the error says how to allow it") {
+TEST_CASE("a container's profile that forbids io_uring: the error says how to allow it", "[fault-17]") {
   const ended_child c = refused(SYS_io_uring_setup, EPERM);
   INFO(c.text);
   CHECK(c.exited_with(0));
@@ -134,14 +134,15 @@ TEST_CASE("a container's profile that forbids io_uring: the error says how to al
   CHECK(c.says("Operation not permitted"));
 }
 
-TEST_CASE("a security module that forbids io_uring is named") {
+TEST_CASE("a security module that forbids io_uring is named", "[fault-17]") {
   const ended_child c = refused(SYS_io_uring_setup, EACCES);
   INFO(c.text);
   CHECK(c.exited_with(0));
   CHECK(c.says("io_uring: denied by a security module"));
 }
 
-TEST_CASE("a filter that lets the ring be made but not entered: a clear error, and the program goes on") {
+TEST_CASE("a filter that lets the ring be made but not entered: a clear error, and the program goes on",
+          "[fault-18]") {
   const ended_child c = refused(SYS_io_uring_enter, EPERM);
   INFO(c.text);
   CHECK(c.exited_with(0));
@@ -149,14 +150,15 @@ TEST_CASE("a filter that lets the ring be made but not entered: a clear error, a
 }
 
 TEST_CASE(
-    "a filter that lets the ring be made but not registered with: a clear error, and the program goes on") {
+    "a filter that lets the ring be made but not registered with: a clear error, and the program goes on",
+    "[fault-18]") {
   const ended_child c = refused(SYS_io_uring_register, EPERM);
   INFO(c.text);
   CHECK(c.exited_with(0));
   CHECK(c.says("io_uring: blocked by the container's seccomp profile"));
 }
 
-TEST_CASE("no descriptor left for the ring: the error says so and what to raise") {
+TEST_CASE("no descriptor left for the ring: the error says so and what to raise", "[fault-22]") {
   const ended_child c = in_child([] {
     const few_descriptors none(3);
     try {
@@ -173,7 +175,7 @@ TEST_CASE("no descriptor left for the ring: the error says so and what to raise"
   CHECK(c.says("no file descriptor is left for the ring (raise it: ulimit -n"));
 }
 
-TEST_CASE("no descriptor left for the wake-up: the error says so, and the ring is given back") {
+TEST_CASE("no descriptor left for the wake-up: the error says so, and the ring is given back", "[fault-22]") {
   const ended_child c = in_child([] {
     // The sanitizer looks at each type once, and needs descriptors for that.
     { const mobius::reactor known; }
@@ -200,7 +202,8 @@ TEST_CASE("no descriptor left for the wake-up: the error says so, and the ring i
   CHECK(c.says("eventfd for the reactor's wake-up"));
 }
 
-TEST_CASE("memory locked down: many rings as an unprivileged user either work or say what to raise") {
+TEST_CASE("memory locked down: many rings as an unprivileged user either work or say what to raise",
+          "[fault-19][fault-43]") {
   const ended_child c = in_child([] {
     const rlimit small{64 * 1024, 64 * 1024};
     setrlimit(RLIMIT_MEMLOCK, &small);
@@ -228,7 +231,7 @@ TEST_CASE("memory locked down: many rings as an unprivileged user either work or
   CHECK(c.exited_with(0));
 }
 
-TEST_CASE("a ring that is too large for the memory is made smaller, by halves, and works") {
+TEST_CASE("a ring that is too large for the memory is made smaller, by halves, and works", "[fault-19]") {
   const refusing r([](const attempt& a) { return a.submission_entries > 128 ? -ENOMEM : 0; });
   mobius::testing::run([](mobius::testing::world&) -> mobius::task<> { co_await mobius::sleep(1s); });
   REQUIRE(attempts.size() == 4);
@@ -238,11 +241,11 @@ TEST_CASE("a ring that is too large for the memory is made smaller, by halves, a
   CHECK(attempts[3].submission_entries == 128);
 }
 
-TEST_CASE("no memory even for the smallest ring: the error names the limit") {
+TEST_CASE("no memory even for the smallest ring: the error names the limit", "[fault-19]") {
   CHECK_THAT(text_of(ENOMEM), Contains("ring of 64 entries refused: RLIMIT_MEMLOCK is"));
 }
 
-TEST_CASE("each kind of refusal has a text of its own") {
+TEST_CASE("each kind of refusal has a text of its own", "[fault-21]") {
   CHECK_THAT(text_of(ENFILE), Contains("no file descriptor is left for the ring"));
   CHECK_THAT(text_of(EINVAL), Contains("too old; mobius needs Linux 5.15"));
   CHECK_THAT(text_of(EPERM), Contains("io_uring: denied"));
@@ -277,7 +280,7 @@ TEST_CASE("set-up tries the best flags first, and each kernel's row below works 
   }
 }
 
-TEST_CASE("an old kernel stops a batch at a bad entry: the rest is submitted all the same") {
+TEST_CASE("an old kernel stops a batch at a bad entry: the rest is submitted all the same", "[fault-16]") {
   const refusing r([](const attempt& a) { return (a.flags & IORING_SETUP_SUBMIT_ALL) != 0 ? -EINVAL : 0; });
   mobius::testing::run(
       [](mobius::testing::world&) -> mobius::task<> {
@@ -301,7 +304,7 @@ TEST_CASE("an old kernel stops a batch at a bad entry: the rest is submitted all
       {.virtual_time = false});
 }
 
-TEST_CASE("more rings in a thread than can be registered work all the same") {
+TEST_CASE("more rings in a thread than can be registered work all the same", "[fault-49]") {
   std::vector<std::unique_ptr<mobius::reactor>> many;
   int calls = 0;
   for (int i = 0; i < 24; ++i) {
@@ -317,7 +320,7 @@ TEST_CASE("more rings in a thread than can be registered work all the same") {
   CHECK(calls == 48);
 }
 
-TEST_CASE("a forked child has no access to its parent's ring") {
+TEST_CASE("a forked child has no access to its parent's ring", "[fault-30]") {
   mobius::reactor reactor;
   auto& sq = reactor.ring().raw().sq;
   const ended_child c = in_child([&sq] { return *sq.ktail == 0 ? 0 : 1; });

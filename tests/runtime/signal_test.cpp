@@ -82,7 +82,7 @@ TEST_CASE("a signal ends run and run_forever, with the background tasks cleaned 
   CHECK(!c.says("went on"));
 }
 
-TEST_CASE("a signal from another process, while the loop sleeps, is noticed at once") {
+TEST_CASE("a signal from another process, while the loop sleeps, is noticed at once", "[fault-33]") {
   const auto begin = std::chrono::steady_clock::now();
   const ended_child c = in_child([] {
     const pid_t me = ::getpid();

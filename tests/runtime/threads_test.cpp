@@ -47,7 +47,7 @@ TEST_CASE("posts from many threads all arrive, those of one thread in their orde
   CHECK(arrived == threads * posts);
 }
 
-TEST_CASE("a post wakes a loop that goes to sleep at that moment: none is ever missed") {
+TEST_CASE("a post wakes a loop that goes to sleep at that moment: none is ever missed", "[fault-41]") {
   mobius::reactor r(no_signals);
   constexpr int rounds = 20'000;
   std::atomic<int> answered{0};
@@ -64,7 +64,7 @@ TEST_CASE("a post wakes a loop that goes to sleep at that moment: none is ever m
   CHECK(answered == rounds);
 }
 
-TEST_CASE("a thread that posts while the reactor ends is either served or refused") {
+TEST_CASE("a thread that posts while the reactor ends is either served or refused", "[fault-40]") {
   for (int i = 0; i < 20; ++i) {
     std::atomic<int> accepted{0};
     std::atomic<bool> ended{false};

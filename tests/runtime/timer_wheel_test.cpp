@@ -117,7 +117,8 @@ class pair_of_wheels {
 
 }  // namespace
 
-TEST_CASE("the wheel fires what a sorted list would, in its order, never early, across any jump") {
+TEST_CASE("the wheel fires what a sorted list would, in its order, never early, across any jump",
+          "[fault-38]") {
   const unsigned first = seed();
   std::cout << "MOBIUS_SEED=" << first << '\n';
   for (unsigned s = first; s < first + 40; ++s) {
@@ -148,7 +149,7 @@ TEST_CASE("timers with equal deadlines fire first in, first out, whenever they w
   for (std::size_t i = 0; i < fired.size(); ++i) CHECK(fired[i] == timers[i].get());
 }
 
-TEST_CASE("deadlines at the end of time, in the past and at zero are kept") {
+TEST_CASE("deadlines at the end of time, in the past and at zero are kept", "[fault-37]") {
   std::vector<noted*> fired;
   timer_wheel wheel(1000);
   noted last(fired);
@@ -170,7 +171,7 @@ TEST_CASE("deadlines at the end of time, in the past and at zero are kept") {
   CHECK(wheel.size() == 0);
 }
 
-TEST_CASE("a clock that seems to go backwards fires nothing and breaks nothing") {
+TEST_CASE("a clock that seems to go backwards fires nothing and breaks nothing", "[fault-34]") {
   std::vector<noted*> fired;
   timer_wheel wheel(1'000'000);
   noted t(fired);

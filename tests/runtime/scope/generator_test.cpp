@@ -105,7 +105,7 @@ TEST_CASE("an error of a generator is thrown once, by next") {
   });
 }
 
-TEST_CASE("a generator may give a million values in a row without using the stack") {
+TEST_CASE("a generator may give a million values in a row without using the stack", "[fault-54]") {
   mobius::testing::run([](world&) -> task<> {
     auto g = many(1'000'000);
     long sum = 0;

@@ -113,7 +113,8 @@ task<bool> stops_at(F point) {
 
 }  // namespace
 
-TEST_CASE("C1: an operation's awaiter that is destroyed in flight ends the program with its name") {
+TEST_CASE("C1: an operation's awaiter that is destroyed in flight ends the program with its name",
+          "[fault-23]") {
   const ended_child ended = in_child([] {
     const pipe_ends p;
     mobius::reactor reactor;
@@ -168,7 +169,7 @@ TEST_CASE("C4: cancelling a scope reaches waiting tasks, marks the others, and r
   });
 }
 
-TEST_CASE("C5: a cancel before submission, in flight, and after the completion") {
+TEST_CASE("C5: a cancel before submission, in flight, and after the completion", "[fault-3][fault-7]") {
   mobius::testing::run(
       [](world&) -> task<> {
         const pipe_ends p;
@@ -184,7 +185,7 @@ TEST_CASE("C5: a cancel before submission, in flight, and after the completion")
       by_real_clock());
 }
 
-TEST_CASE("C6: what becomes of the cancel request itself is nobody's business") {
+TEST_CASE("C6: what becomes of the cancel request itself is nobody's business", "[fault-6]") {
   mobius::testing::run(
       [](world& w) -> task<> {
         const pipe_ends p;
@@ -217,7 +218,7 @@ TEST_CASE("C7: a cancel never hits a later operation at the same address") {
       by_real_clock());
 }
 
-TEST_CASE("C8: the result wins, and the mark acts at the next cancellation point") {
+TEST_CASE("C8: the result wins, and the mark acts at the next cancellation point", "[fault-3]") {
   mobius::testing::run(
       [](world& w) -> task<> {
         const pipe_ends p;
@@ -425,7 +426,7 @@ TEST_CASE("C21: an offloaded call is not interrupted: the scope waits, its resul
       by_real_clock());
 }
 
-TEST_CASE("C22: closing a stream ends its operations first") {
+TEST_CASE("C22: closing a stream ends its operations first", "[fault-25]") {
   mobius::testing::run(
       [](world&) -> task<> {
         mobius::net::tcp_listener listener("127.0.0.1", 0);

@@ -317,7 +317,7 @@ TEST_CASE("cancelling a wait for readiness cancels the child") {
   });
 }
 
-TEST_CASE("scopes nest deeply without using the stack, also when they are cancelled") {
+TEST_CASE("scopes nest deeply without using the stack, also when they are cancelled", "[fault-54]") {
   mobius::testing::run([](world&) -> task<> {
     int leaves = 0;
     co_await nest(20000, leaves);

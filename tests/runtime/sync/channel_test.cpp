@@ -74,7 +74,8 @@ TEST_CASE("several senders and receivers: each value arrives once") {
   });
 }
 
-TEST_CASE("a full channel holds its senders back, a rendezvous each one until it was received") {
+TEST_CASE("a full channel holds its senders back, a rendezvous each one until it was received",
+          "[fault-48]") {
   mobius::testing::run([](world&) -> task<> {
     channel<int> c(2);
     CHECK(c.try_send(1));

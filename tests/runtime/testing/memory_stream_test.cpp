@@ -47,7 +47,7 @@ std::string long_text() {
 
 }  // namespace
 
-TEST_CASE("what is written at one end is read at the other, however it is cut") {
+TEST_CASE("what is written at one end is read at the other, however it is cut", "[fault-8]") {
   for (const std::uint64_t seed : {0, 1, 2, 3, 4, 5}) {
     shake(
         [seed](world&) -> task<> {
