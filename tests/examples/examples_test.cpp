@@ -167,7 +167,7 @@ TEST_CASE("hello_http greets") {
   const auto port =
       static_cast<std::uint16_t>(std::strtoul(server.output().c_str() + colon + 1, nullptr, 10));
   const std::string answer =
-      ask(port, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "\r\n\r\nhello");
+      ask(port, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "\r\n\r\nHello, ");
   CHECK(answer.find("HTTP/1.1 200 OK\r\n") == 0);
-  CHECK(answer.find("\r\n\r\nhello") != std::string::npos);
+  CHECK(answer.find("\r\n\r\nHello, ") != std::string::npos);
 }

@@ -68,11 +68,11 @@ TEST_CASE("a thread that posts while the reactor ends is either served or refuse
   for (int i = 0; i < 20; ++i) {
     std::atomic<int> accepted{0};
     std::atomic<bool> ended{false};
+    std::atomic<bool> begun{false};
     auto served = std::make_shared<std::atomic<int>>(0);
     std::thread poster;
     {
       mobius::reactor r(no_signals);
-      std::atomic<bool> begun{false};
       const auto inbox = r.inbox();
       struct posted final : mobius::detail::node {
         explicit posted(std::shared_ptr<std::atomic<int>> c) : node(&posted::go), count(std::move(c)) {}
