@@ -75,6 +75,7 @@ class client_service::state {
       self->running_ = false;  // the reactor ends
     }
     self->working_ = false;
+    self->work_ = cancel_handle();  // it keeps this frame's memory
     self->fail_waiters(cancelled_failure());
     self->stopped();
   }

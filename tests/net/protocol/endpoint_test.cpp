@@ -1,0 +1,297 @@
+#include <mobius/net.hpp>
+#include <mobius/runtime.hpp>
+#include <mobius/testing.hpp>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kit.hpp"
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using namespace mobius::net;
+using mobius::task;
+using mobius::testing::world;
+using test::in_order;
+using test::recorder;
+
+namespace {
+
+struct counting_factory : factory {
+  std::shared_ptr<protocol> build_protocol(const socket_address&) override {
+    auto p = std::make_shared<recorder>();
+    built.push_back(p);
+    return p;
+  }
+  void start_factory() override { ++starts; }
+  void stop_factory() override { ++stops; }
+  std::vector<std::shared_ptr<recorder>> built;
+  int starts = 0;
+  int stops = 0;
+};
+
+std::string tcp(const listening_port& port) {
+  return "tcp:127.0.0.1:" + std::to_string(port.get_host().port());
+}
+
+std::string error_of(auto f) {
+  try {
+    f();
+  } catch (const endpoint_error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+}  // namespace
+
+TEST_CASE("endpoints from strings listen and connect, over tcp, tcp6 and unix") {
+  static const std::string path = test::socket_path();
+  const std::string server = GENERATE_COPY(
+      std::string("tcp:0:interface=127.0.0.1"), std::string("tcp6:0:interface=\\:\\:1:backlog=5"),
+      std::string("tcp:port=0"), "unix:" + path + ":mode=600", "unix:address=" + path + ":lockfile=1");
+  INFO(server);
+  mobius::testing::run([&](world&) -> task<> {
+    auto f = std::make_shared<counting_factory>();
+    auto server_end = server_from_string(server);
+    listening_port port = co_await server_end->listen(f);
+    CHECK(f->starts == 1);
+    const std::string number = std::to_string(port.get_host().port());
+    std::string client = "unix:" + path + ":timeout=5";
+    if (server.starts_with("tcp6")) client = "tcp:host=\\:\\:1:port=" + number;
+    if (server.starts_with("tcp:")) client = "tcp:127.0.0.1:" + number + ":timeout=3:bindAddress=127.0.0.1";
+    auto client_end = client_from_string(client);
+    auto p = co_await connect_protocol(*client_end, std::make_shared<recorder>());
+    CHECK(p->log->back() == "made");
+    p->transport().write("hello");
+    co_await test::until([&] { return !f->built.empty() && f->built[0]->received == "hello"; });
+    p->transport().lose_connection();
+    co_await test::until([&] { return f->built[0]->lost && p->lost; });
+    co_await port.stop_listening();
+    CHECK(f->stops == 1);
+  });
+}
+
+TEST_CASE("strings that mean no endpoint say what is wrong with them") {
+  CHECK(error_of([] { client_from_string("carrier pigeon:x"); }) ==
+        "endpoint 'carrier pigeon:x': unknown type 'carrier pigeon'; there are tcp and unix");
+  CHECK(error_of([] { client_from_string("tls:example.com:443"); }) ==
+        "endpoint 'tls:example.com:443': the type 'tls' is not in this build; there are tcp and unix");
+  CHECK(error_of([] { server_from_string("systemd:domain=INET:index=0"); }).find("is not in this build") !=
+        std::string::npos);
+  CHECK(error_of([] { client_from_string("tcp:localhost"); }) == "endpoint 'tcp:localhost': port is missing");
+  CHECK(error_of([] { client_from_string("tcp:localhost:65536"); }).find("not a number from 0 to 65535") !=
+        std::string::npos);
+  CHECK(error_of([] { client_from_string("tcp:a:1:2"); }).find("too many arguments") != std::string::npos);
+  CHECK(error_of([] { client_from_string("tcp:a:1:host=b"); }).find("host is given twice") !=
+        std::string::npos);
+  CHECK(error_of([] { client_from_string("tcp:a:1:colour=red"); }).find("unknown argument 'colour'") !=
+        std::string::npos);
+  CHECK(error_of([] { client_from_string("unix:a\\"); }).find("nothing follows the last backslash") !=
+        std::string::npos);
+  CHECK(error_of([] { server_from_string("tcp:80:interface=localhost"); }).find("not an IP address") !=
+        std::string::npos);
+  CHECK(error_of([] { server_from_string("tcp6:80:interface=127.0.0.1"); }).find("not an IPv6 address") !=
+        std::string::npos);
+  CHECK(error_of([] { server_from_string("unix:x:mode=9"); }).find("mode is '9'") != std::string::npos);
+  CHECK(error_of([] { server_from_string(""); }).find("it has no type") != std::string::npos);
+}
+
+TEST_CASE("a quoted argument means itself") {
+  const std::string odd = "/tmp/a:b=c\\d";
+  CHECK(quote_argument(odd) == "/tmp/a\\:b\\=c\\\\d");
+  CHECK(client_from_string("unix:" + quote_argument(odd))->describe() == "unix:" + odd);
+}
+
+TEST_CASE("connecting fails with the reason: refused, no protocol, what building or connection_made throws") {
+  struct odd : factory {
+    explicit odd(std::string w) : what(std::move(w)) {}
+    std::shared_ptr<protocol> build_protocol(const socket_address&) override {
+      struct refusing : protocol {
+        void connection_made() override { throw std::runtime_error("not made"); }
+      };
+      if (what == "none") return nullptr;
+      if (what == "throws") throw std::runtime_error("not built");
+      return std::make_shared<refusing>();
+    }
+    std::string what;
+  };
+  mobius::testing::run([&](world&) -> task<> {
+    std::string client;
+    {
+      listening_port port = listen(tcp_listener("127.0.0.1", 0), std::make_shared<counting_factory>());
+      client = tcp(port);
+      for (const std::string what : {"none", "throws", "refuses"}) {
+        auto f = std::make_shared<odd>(what);
+        auto r = co_await mobius::as_result(client_from_string(client)->connect(f));
+        REQUIRE_FALSE(r.has_value());
+        CHECK(r.error().check<no_protocol>() == (what == "none"));
+        if (what == "throws") CHECK(r.error().what() == "not built");
+        if (what == "refuses") CHECK(r.error().what() == "not made");
+        co_await test::settle();
+        CHECK(f->ports() == 0);
+      }
+      co_await port.stop_listening();
+      co_await test::settle();
+    }
+    auto r =
+        co_await mobius::as_result(client_from_string(client)->connect(std::make_shared<counting_factory>()));
+    REQUIRE_FALSE(r.has_value());
+    CHECK(r.error().what().find("Connection refused") != std::string::npos);
+    co_await test::settle();
+  });
+}
+
+TEST_CASE("a server closes connections without a protocol, and reports what building one throws") {
+  struct odd : factory {
+    std::shared_ptr<protocol> build_protocol(const socket_address&) override {
+      if (asked++ == 0) return nullptr;
+      throw std::runtime_error("not built");
+    }
+    int asked = 0;
+  };
+  mobius::testing::run([](world& w) -> task<> {
+    listening_port port = listen(tcp_listener("127.0.0.1", 0), std::make_shared<odd>());
+    for (int i = 0; i < 2; ++i) {
+      socket_stream s = co_await connect(port.get_host());
+      std::string all = co_await test::read(s);
+      CHECK(all.empty());
+    }
+    auto unhandled = w.unhandled.take();
+    REQUIRE(unhandled.size() == 1);
+    CHECK(unhandled[0].what.what() == "not built");
+    co_await port.stop_listening();
+  });
+}
+
+TEST_CASE("listening where somebody listens fails the deferred") {
+  mobius::testing::run([](world&) -> task<> {
+    listening_port port = listen(tcp_listener("127.0.0.1", 0), std::make_shared<counting_factory>());
+    auto end = server_from_string("tcp:" + std::to_string(port.get_host().port()) + ":interface=127.0.0.1");
+    auto r = co_await mobius::as_result(end->listen(std::make_shared<counting_factory>()));
+    REQUIRE_FALSE(r.has_value());
+    CHECK(r.error().check<std::system_error>());
+    co_await port.stop_listening();
+  });
+}
+
+TEST_CASE("cancelling a connect ends the attempt with cancelled") {
+  mobius::testing::run([](world& w) -> task<> {
+    w.reactor.service<name_resolver>().set_lookup([](const std::string&, std::uint16_t) {
+      std::this_thread::sleep_for(20ms);
+      return std::vector<socket_address>();
+    });
+    auto f = std::make_shared<counting_factory>();
+    auto d = client_from_string("tcp:slow.example:9")->connect(f);
+    d.cancel();
+    auto r = co_await mobius::as_result(std::move(d));
+    REQUIRE_FALSE(r.has_value());
+    CHECK(r.error().check<mobius::cancelled>());
+    CHECK(f->built.empty());
+    CHECK(f->ports() == 0);
+  });
+}
+
+TEST_CASE("a factory for a protocol is known to what it builds") {
+  auto f = factory::for_protocol<recorder>(true);
+  auto p = f->build_protocol({});
+  CHECK(p->factory() == f.get());
+  CHECK(p->half_closeable());
+}
+
+TEST_CASE("a factory is started at its first port and stopped at its last; dropping a port closes it") {
+  mobius::testing::run([](world&) -> task<> {
+    auto f = std::make_shared<counting_factory>();
+    {
+      listening_port one = listen(tcp_listener("127.0.0.1", 0), f);
+      listening_port two = listen(tcp_listener("127.0.0.1", 0), f);
+      CHECK(f->ports() == 2);
+    }
+    co_await test::settle();
+    CHECK(f->starts == 1);
+    CHECK(f->stops == 1);
+    f->do_stop();
+    CHECK(f->ports() == 0);
+    CHECK(f->stops == 1);
+  });
+}
+
+TEST_CASE("the limit of all connections closes those above it, or gives them a protocol of their own") {
+  struct full : protocol {
+    void connection_made() override {
+      transport().write("full");
+      transport().lose_connection();
+    }
+  };
+  const bool overflow = GENERATE(false, true);
+  mobius::testing::run([overflow](world&) -> task<> {
+    auto inner = std::make_shared<counting_factory>();
+    auto limited = std::make_shared<limit_total_connections>(
+        inner, 2, overflow ? factory::for_protocol<full>() : nullptr);
+    listening_port port = listen(tcp_listener("127.0.0.1", 0), limited);
+    CHECK(inner->starts == 1);
+    socket_stream a = co_await connect(port.get_host());
+    socket_stream b = co_await connect(port.get_host());
+    co_await test::until([&] { return limited->open() == 2; });
+    socket_stream c = co_await connect(port.get_host());
+    std::string told = co_await test::read(c);
+    CHECK(told == (overflow ? "full" : ""));
+    a = socket_stream();
+    co_await test::until([&] { return limited->open() == 1; });
+    CHECK(inner->built[0]->log->back() == in_order);
+    a = co_await connect(port.get_host());
+    co_await test::until([&] { return limited->open() == 2; });
+    co_await a.write_all("passed on");
+    co_await test::until([&] { return inner->built.back()->received == "passed on"; });
+    a.abort();
+    b.abort();
+    co_await test::until([&] { return limited->open() == 0; });
+    co_await port.stop_listening();
+    CHECK(inner->stops == 1);
+  });
+}
+
+TEST_CASE("the limit by peer counts each host by itself") {
+  mobius::testing::run([](world&) -> task<> {
+    auto inner = std::make_shared<counting_factory>();
+    auto limited = std::make_shared<limit_connections_by_peer>(inner, 1);
+    listening_port port = listen(tcp_listener("127.0.0.1", 0), limited);
+    connect_options other;
+    other.bind = *socket_address::parse("127.0.0.2", 0);
+    socket_stream a = co_await connect(port.get_host());
+    socket_stream b = co_await connect(port.get_host(), other);
+    co_await test::until([&] { return limited->open("127.0.0.1") + limited->open("127.0.0.2") == 2; });
+    socket_stream c = co_await connect(port.get_host());
+    std::string nothing = co_await test::read(c);
+    CHECK(nothing.empty());
+    a.abort();
+    b.abort();
+    co_await test::until([&] { return limited->open("127.0.0.1") + limited->open("127.0.0.2") == 0; });
+    co_await port.stop_listening();
+  });
+}
+
+TEST_CASE("timeout_mixin ends an idle connection, later after each reset, and not after its end") {
+  struct idle : timeout_mixin<protocol> {
+    void connection_made() override { set_timeout(10s); }
+    void connection_lost(const mobius::failure& r) override { lost = r.what(); }
+    std::string lost;
+  };
+  mobius::testing::run([](world& w) -> task<> {
+    auto p = std::make_shared<idle>();
+    const transport_ref t = test::fake_transport::over(p);
+    co_await mobius::sleep(6s);
+    p->reset_timeout();
+    co_await mobius::sleep(6s);
+    CHECK(p->lost.empty());
+    CHECK(p->set_timeout(1s) == std::optional<std::chrono::nanoseconds>(10s));
+    CHECK(p->set_timeout(std::nullopt) == std::optional<std::chrono::nanoseconds>(1s));
+    co_await mobius::sleep(1h);
+    CHECK(p->lost.empty());
+    p->set_timeout(1s);
+    co_await mobius::sleep(2s);
+    CHECK(p->lost == "the connection was closed in order");
+    CHECK(w.reactor.timers().size() == 0);
+  });
+}
