@@ -462,6 +462,8 @@ void report_timers() {
   std::puts("Timers");
   for (const auto* c : {&few, &lots, &asio_few, &asio_lots, &uv_few, &uv_lots}) row(c->name.c_str(), c->ns);
   expect_at_most("1 000 000 pending / 1 000 pending", ratio(lots, few), 2);
+  expect_no_allocation(few);
+  expect_no_allocation(lots);
 }
 
 // --- cancelling --------------------------------------------------------------------------------
