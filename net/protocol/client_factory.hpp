@@ -30,7 +30,7 @@ class client_factory : public factory {
 
 /// Makes the connections of a `client_factory` to an endpoint, one at a time (Twisted's IConnector). The
 /// attempt or connection under way keeps it alive.
-class connector : public std::enable_shared_from_this<connector>, private connection_observer {
+class connector final : public std::enable_shared_from_this<connector>, private connection_observer {
  public:
   /// What it is doing.
   enum class status { disconnected, connecting, connected };
@@ -92,7 +92,9 @@ class reconnecting_client_factory : public client_factory {
       : delays_(delays), delay_(delays.initial) {}
   ~reconnecting_client_factory() override { timer_.cancel(); }
 
+  /// See the base class.
   void client_connection_failed(connector& c, const failure&) override { retry(c); }
+  /// See the base class.
   void client_connection_lost(connector& c, const failure&) override { retry(c); }
 
   /// Connects again after the next wait, unless it is stopped or has tried often enough.

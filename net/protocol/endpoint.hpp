@@ -56,7 +56,9 @@ class tcp_client_endpoint final : public client_endpoint {
   tcp_client_endpoint(std::string host, std::uint16_t port,
                       std::chrono::nanoseconds timeout = std::chrono::seconds(30),
                       connect_options options = {});
+  /// See the base class.
   deferred<std::shared_ptr<protocol>> connect(std::shared_ptr<factory> f) override;
+  /// See the base class.
   std::string describe() const override;
 
  private:
@@ -71,7 +73,9 @@ class unix_client_endpoint final : public client_endpoint {
  public:
   explicit unix_client_endpoint(std::string name,
                                 std::chrono::nanoseconds timeout = std::chrono::seconds(30));
+  /// See the base class.
   deferred<std::shared_ptr<protocol>> connect(std::shared_ptr<factory> f) override;
+  /// See the base class.
   std::string describe() const override;
 
  private:
@@ -83,7 +87,9 @@ class unix_client_endpoint final : public client_endpoint {
 class tcp_server_endpoint final : public server_endpoint {
  public:
   explicit tcp_server_endpoint(socket_address address, listen_options options = {});
+  /// See the base class.
   deferred<listening_port> listen(std::shared_ptr<factory> f) override;
+  /// See the base class.
   std::string describe() const override;
 
  private:
@@ -95,7 +101,9 @@ class tcp_server_endpoint final : public server_endpoint {
 class unix_server_endpoint final : public server_endpoint {
  public:
   explicit unix_server_endpoint(std::string name, unix_listen_options options = {});
+  /// See the base class.
   deferred<listening_port> listen(std::shared_ptr<factory> f) override;
+  /// See the base class.
   std::string describe() const override;
 
  private:
@@ -123,8 +131,8 @@ std::shared_ptr<client_endpoint> client_from_string(std::string_view description
 ///     tcp:PORT[:interface=ADDRESS][:backlog=NUMBER]             tcp6:PORT...
 ///     unix:PATH[:mode=OCTAL][:backlog=NUMBER][:lockfile=0|1]
 ///
-/// All interfaces without `interface`. Without a lock file, a socket file that nobody listens on is
-/// not replaced (there is no file; the socket itself is tried). Else as `client_from_string`.
+/// All interfaces without `interface`. With `lockfile=0` a socket file that nobody listens on is not
+/// replaced. Else as `client_from_string`.
 std::shared_ptr<server_endpoint> server_from_string(std::string_view description);
 
 /// Puts the backslashes in that make `text` one argument of an endpoint's string.

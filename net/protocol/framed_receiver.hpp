@@ -21,6 +21,7 @@ class framed_receiver : public protocol {
   /// True between the two.
   bool paused() const noexcept { return paused_; }
 
+  /// See the base class.
   void data_received(std::string_view data) override;
 
  protected:

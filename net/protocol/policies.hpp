@@ -57,13 +57,21 @@ class protocol_wrapper : public protocol {
  public:
   explicit protocol_wrapper(std::shared_ptr<protocol> wrapped) noexcept : wrapped_(std::move(wrapped)) {}
 
+  /// See the base class.
   void make_connection(net::transport& t) override;
+  /// See the base class.
   void lease_received(lease data) override { wrapped_->lease_received(std::move(data)); }
+  /// See the base class.
   void data_received(std::string_view data) override { wrapped_->data_received(data); }
+  /// See the base class.
   void connection_lost(const failure& reason) override { wrapped_->connection_lost(reason); }
+  /// See the base class.
   bool half_closeable() const noexcept override { return wrapped_->half_closeable(); }
+  /// See the base class.
   void read_connection_lost() override { wrapped_->read_connection_lost(); }
+  /// See the base class.
   void write_connection_lost() override { wrapped_->write_connection_lost(); }
+  /// See the base class.
   std::string log_prefix() const override { return wrapped_->log_prefix(); }
 
   /// The protocol behind it.
@@ -78,8 +86,11 @@ class wrapping_factory : public factory {
  public:
   explicit wrapping_factory(std::shared_ptr<factory> wrapped) noexcept : wrapped_(std::move(wrapped)) {}
 
+  /// See the base class.
   void start_factory() override { wrapped_->do_start(); }
+  /// See the base class.
   void stop_factory() override { wrapped_->do_stop(); }
+  /// See the base class.
   std::shared_ptr<protocol> build_protocol(const socket_address& peer) override {
     return wrapped_->build_protocol(peer);
   }
@@ -98,6 +109,7 @@ class limit_total_connections : public wrapping_factory {
                           std::shared_ptr<factory> overflow = nullptr) noexcept
       : wrapping_factory(std::move(wrapped)), most_(most), overflow_(std::move(overflow)) {}
 
+  /// See the base class.
   std::shared_ptr<protocol> build_protocol(const socket_address& peer) override;
   /// Connections that it has let in and that have not ended.
   std::size_t open() const noexcept { return *open_; }
@@ -115,6 +127,7 @@ class limit_connections_by_peer : public wrapping_factory {
   explicit limit_connections_by_peer(std::shared_ptr<factory> wrapped, std::size_t most = 5) noexcept
       : wrapping_factory(std::move(wrapped)), most_(most) {}
 
+  /// See the base class.
   std::shared_ptr<protocol> build_protocol(const socket_address& peer) override;
   /// Connections from this host that have not ended.
   std::size_t open(const std::string& host) const;
