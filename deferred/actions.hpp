@@ -38,7 +38,10 @@ class error_call {
       failure& kept = kept_.keep(in);
       deliver<U>(sink, [&]() -> decltype(auto) { return std::invoke(f, std::move(kept)); });
     } else {
-      deliver<U>(sink, [&]() -> decltype(auto) { return std::invoke(f, failure(in)); });
+      // One that has passed no place yet leaves nothing behind that a rethrow of it could continue.
+      deliver<U>(sink, [&]() -> decltype(auto) {
+        return std::invoke(f, in.trail().empty() ? failure(std::move(in)) : failure(in));
+      });
     }
   }
 
