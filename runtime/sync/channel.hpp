@@ -203,7 +203,11 @@ class receive_case : public wait_entry {
   bool begin() noexcept { return channel_.get(value_) || channel_.closed_; }
   void enqueue() noexcept { channel_.receivers_.push(*this); }
   void withdrawn() noexcept {}
-  std::optional<T> take() noexcept { return std::move(value_); }
+  // Part by part: a load of the whole would wait until the stores of its parts have left for the cache.
+  std::optional<T> take() noexcept {
+    if (!value_) return std::nullopt;
+    return std::optional<T>(std::move(*value_));
+  }
   /// The channel gives a value.
   void give(T& value) noexcept { value_.emplace(std::move(value)); }
 
