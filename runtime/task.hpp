@@ -8,6 +8,7 @@
 
 #include <cxxabi.h>
 
+#include <atomic>
 #include <coroutine>
 #include <exception>
 #include <new>
@@ -136,6 +137,8 @@ class task_promise_base : public promise_base, public pooled {
   transfer start(std::coroutine_handle<> self, std::coroutine_handle<> continuation,
                  context* context) noexcept {
     continuation_ = continuation;
+    // Between them, or g++ makes one wide store of both, which the loads of its halves wait for.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
     ctx = context;
     this_thread.entering = self.address();
 #ifdef MOBIUS_TRAMPOLINE
