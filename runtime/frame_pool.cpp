@@ -1,5 +1,6 @@
 #include "frame_pool.hpp"
 
+#include <cstdlib>
 #include <new>
 
 namespace mobius::detail {
@@ -17,7 +18,7 @@ struct pool_closer {
     for (free_block*& list : pool.lists) {
       while (free_block* block = list) {
         list = block->next;
-        ::operator delete(block);
+        std::free(block);
       }
     }
   }
@@ -28,9 +29,11 @@ struct pool_closer {
 void* allocate_block(std::size_t bytes) {
   thread_local pool_closer closer;
   static_cast<void>(&closer);
-  return ::operator new(bytes);  // the program's own, if it has replaced it
+  if (long* left = this_pool.allowance; left && (*left)-- <= 0) throw std::bad_alloc();
+  if (void* block = std::malloc(bytes)) return block;
+  throw std::bad_alloc();
 }
 
-void free_block_slow(void* block) noexcept { ::operator delete(block); }
+void free_block_slow(void* block) noexcept { std::free(block); }
 
 }  // namespace mobius::detail

@@ -25,6 +25,7 @@ struct frame_pool {
   free_block* lists[classes + 1];
   std::size_t live;  // blocks handed out by this thread less those it took back
   bool closed;       // the thread is ending: keep nothing
+  long* allowance;   // tests: how many blocks may still come from the heap; null for any number
 };
 
 // initial-exec: one load from the thread's own block instead of a call, also under -fPIC.
