@@ -403,9 +403,9 @@ class deferred {
     using action =
         std::conditional_t<takes_result<F>, detail::both_action<T, U, F>, detail::overloaded_action<T, U, F>>;
     if constexpr (std::is_lvalue_reference_v<Self>) {
-      self.attach(action(std::move(f)), where);
+      self.attach(action(std::forward<F>(f)), where);
     } else {
-      return self.extend(action(std::move(f)), where);
+      return self.extend(action(std::forward<F>(f)), where);
     }
   }
 

@@ -149,7 +149,7 @@ void deferred<T>::attach(Action&& action, const place& where) {
     if constexpr (A::in_place) return run_here(action, where);
   }
   detail::core* c = handle_.promote(where);
-  detail::push_action<T>(c, std::move(action), where);
+  detail::push_action<T>(c, std::forward<Action>(action), where);
   detail::start(c);
 }
 
@@ -184,7 +184,7 @@ deferred<typename Action::tail> deferred<T>::extend(Action&& action, const place
     }
   }
   detail::core* c = handle_.promote(where);
-  detail::push_action<T>(c, std::move(action), where);
+  detail::push_action<T>(c, std::forward<Action>(action), where);
   handle_.forget();
   deferred<U> out(c);
   detail::start(c);

@@ -51,7 +51,7 @@ void note_creation(core* c) noexcept try {
   noted()[c].made.note();
   c->set(core::traced);
 } catch (...) {
-  // No memory for a trace: the deferred itself works without.
+  c->reset(core::traced);  // no memory for a trace: the deferred itself works without
 }
 
 void note_firing(core* c) noexcept {

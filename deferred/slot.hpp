@@ -63,7 +63,7 @@ struct cell {
     } else {
       S& value = get(from);
       new (to) S(std::move(value));
-      value.~S();
+      value.~S();  // NOLINT(bugprone-use-after-move): what was moved from is destroyed
     }
   }
 

@@ -278,10 +278,10 @@ void push_action(core* c, Action&& action, const std::source_location& where) {
                 "mobius: a callback aligned beyond 16 bytes cannot be added: box what it captures");
   void* memory = c->allocate(sizeof(placed), alignof(placed));
   if constexpr (std::is_nothrow_move_constructible_v<std::remove_cvref_t<Action>>) {
-    c->push(new (memory) placed(std::move(action), where));
+    c->push(new (memory) placed(std::forward<Action>(action), where));
   } else {
     try {
-      c->push(new (memory) placed(std::move(action), where));
+      c->push(new (memory) placed(std::forward<Action>(action), where));
     } catch (...) {
       c->deallocate(memory, sizeof(placed));
       throw;

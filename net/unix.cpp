@@ -29,6 +29,7 @@ bool is_stale(const socket_address& address) {
   const std::string path(address.unix_name());
   if (lstat(path.c_str(), &s) != 0 || !S_ISSOCK(s.st_mode)) return false;
   const descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (probe.get() < 0) return false;
   return ::connect(probe.get(), address.data(), address.size()) != 0 && errno == ECONNREFUSED;
 }
 

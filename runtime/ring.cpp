@@ -221,7 +221,7 @@ int ring::enter(unsigned wait, std::optional<std::chrono::nanoseconds> timeout) 
 }
 
 unsigned ring::reap(completion* out, unsigned room) noexcept {
-  const unsigned head = *ring_.cq.khead;
+  const unsigned head = std::atomic_ref(*ring_.cq.khead).load(std::memory_order_relaxed);
   const unsigned tail = std::atomic_ref(*ring_.cq.ktail).load(std::memory_order_acquire);
   const unsigned count = std::min(tail - head, room);
   const unsigned mask = ring_.cq.ring_mask;

@@ -24,9 +24,7 @@ void request_page(const std::string& url) {
   };
   auto save_result = [url](page result) { pages[url] = std::move(result); };
 
-  http::get_page(url)
-      .add_callbacks<page>(report_success, report_failure)
-      .add_callback(save_result);
+  http::get_page(url).add_callbacks<page>(report_success, report_failure).add_callback(save_result);
 }
 
 int main(int argc, char** argv) {

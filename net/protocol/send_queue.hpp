@@ -29,7 +29,7 @@ class send_piece {
   template <class Held>
   static send_piece* holding(Held&& held) {
     auto* piece = new (core::allocate_frame(sizeof(send_piece))) send_piece(sizeof(send_piece));
-    auto& kept = piece->held_.template emplace<std::remove_cvref_t<Held>>(std::move(held));
+    auto& kept = piece->held_.template emplace<std::remove_cvref_t<Held>>(std::forward<Held>(held));
     const auto bytes = const_buffer(kept).bytes();
     piece->data_ = bytes.data();
     piece->size_ = bytes.size();

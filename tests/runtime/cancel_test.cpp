@@ -57,10 +57,11 @@ struct chain {
 };
 
 task<> wait_for(const bool& flag) {
-  for (int i = 0; !flag; ++i) {
-    if (i == 20'000) throw std::runtime_error("the chain does not end");
+  for (int i = 0; i < 20'000; ++i) {
+    if (flag) co_return;
     co_await mobius::sleep(1ms);
   }
+  throw std::runtime_error("the chain does not end");
 }
 
 }  // namespace
