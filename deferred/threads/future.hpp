@@ -102,8 +102,8 @@ deferred<T> from_future(std::future<T> future, std::stop_source stop,
                         std::source_location where = std::source_location::current()) {
   return detail::await_future(
       std::move(future),
-      [stop]() mutable {
-        stop.request_stop();
+      [asked = std::move(stop)]() mutable {
+        asked.request_stop();
         return cancel_reply::later;
       },
       where);

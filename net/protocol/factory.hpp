@@ -42,7 +42,9 @@ class factory : public std::enable_shared_from_this<factory> {
   }
   /// A port or connector of it ends; ignored if there is none.
   void do_stop() {
-    if (ports_ != 0 && --ports_ == 0) stop_factory();
+    if (ports_ == 0) return;
+    --ports_;
+    if (ports_ == 0) stop_factory();
   }
   /// Ports and connectors that have begun and not ended.
   std::size_t ports() const noexcept { return ports_; }

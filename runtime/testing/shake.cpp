@@ -80,10 +80,8 @@ task<> run_once(const detail::test_body& body, world& w, std::uint64_t seed, std
   };
   reached = at == 0;
   cancellable guarded(body(w), target, at == 0);
-  try {
-    co_await std::move(guarded);
-  } catch (const cancelled&) {
-  }
+  const result<void> outcome = co_await as_result(std::move(guarded));
+  if (!outcome && !outcome.error().check<cancelled>()) outcome.error().rethrow();
 }
 
 task<> run_with(const detail::test_body& body, world& w, std::uint64_t seed) {
