@@ -57,7 +57,7 @@ auto inputs_of(R&& range) {
   using A = std::ranges::range_value_t<R>;
   if constexpr (is_deferred<A>) {
     if constexpr (std::is_same_v<R, std::vector<A>>) {
-      return std::vector<A>(std::move(range));
+      return std::vector<A>(std::forward<R>(range));
     } else {
       return collect(std::forward<R>(range));
     }

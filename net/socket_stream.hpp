@@ -60,7 +60,7 @@ class socket_stream {
   ///     auto d = to_deferred(stream.read_some(std::string(4096, '\0')));
   template <owned_room B>
   detail::owning_operation<detail::owning_read_awaiter<B>, B> read_some(B&& buffer) {
-    return {state("read_some"), std::move(buffer)};
+    return {state("read_some"), std::forward<B>(buffer)};
   }
 
   /// Sends all of `bytes`; ends when the kernel has taken the last of them. They stay in the
@@ -83,7 +83,7 @@ class socket_stream {
   /// and gives back. It may become a deferred.
   template <owned_buffer B>
   detail::owning_operation<detail::owning_write_awaiter<B>, B> write_all(B&& buffer) {
-    return {state("write_all"), std::move(buffer)};
+    return {state("write_all"), std::forward<B>(buffer)};
   }
 
   /// Sends `count` bytes of a file from `offset` on, or what there is up to its end; gives how many.

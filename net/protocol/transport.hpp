@@ -61,12 +61,12 @@ class transport : public producer, public detail::core::pooled, private detail::
   /// Sends a buffer that was received, without copying it if it is large.
   template <std::same_as<lease> L>
   void write(L&& bytes) {
-    write_lease(std::move(bytes));
+    write_lease(std::forward<L>(bytes));
   }
   /// Sends an unnamed or moved string, without copying it if it is large.
   template <std::same_as<std::string> S>
   void write(S&& text) {
-    write_string(std::move(text));
+    write_string(std::forward<S>(text));
   }
   /// Sends copies of several buffers, one behind the other.
   void write_sequence(std::span<const const_buffer> list);

@@ -27,9 +27,6 @@ using seconds_list = std::vector<long>;
 auto note_time(seconds_list& log, const test_clock& clock) {
   return [&] { log.push_back(clock.elapsed() / 1s); };
 }
-auto note(words& log, std::string word) {
-  return [&log, word = std::move(word)](auto&&...) { log.push_back(word); };
-}
 
 }  // namespace
 

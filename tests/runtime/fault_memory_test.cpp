@@ -40,8 +40,6 @@ using mobius::testing::world;
 
 namespace {
 
-constexpr mobius::testing::run_options real_time{.virtual_time = false};
-
 thread_local long allocations_left = std::numeric_limits<long>::max();
 
 }  // namespace

@@ -491,7 +491,7 @@ task<> read_all_the_same(int fd) {
 TEST_CASE(
     "an operation that needs a worker of the kernel's, and no thread is left: it ends, or can be cancelled",
     "[fault-55]") {
-  const rlim_t threads = GENERATE(0, 1);
+  const auto threads = static_cast<rlim_t>(GENERATE(0, 1));
   const ended_child c = in_child([threads] {
     char path[] = "/tmp/mobius_fault_55_XXXXXX";
     const int fd = ::mkstemp(path);

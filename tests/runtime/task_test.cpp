@@ -168,7 +168,8 @@ TEST_CASE("a moved task is empty, and awaiting an empty task is an error with a 
     task<> none;
     text.clear();
     try {
-      co_await as_result(std::move(none));
+      const auto never = co_await as_result(std::move(none));
+      static_cast<void>(never);
     } catch (const std::logic_error& e) {
       text = e.what();
     }

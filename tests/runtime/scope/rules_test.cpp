@@ -101,7 +101,7 @@ task<bool> stops_at(F point) {
     } catch (const cancelled&) {
     }
     try {
-      co_await point();
+      static_cast<void>(co_await point());
     } catch (const cancelled&) {
       stopped = true;
     }
@@ -323,7 +323,7 @@ TEST_CASE("C14: leaves and primitives are cancellation points; calling a task is
 TEST_CASE("C15: a cancel of what one waits for, by another, is no runtime_error and no mark") {
   mobius::testing::run([](world& w) -> task<> {
     auto [d, r] = mobius::make_deferred<int>();
-    w.reactor.call_soon([&r = r] { r.errback(mobius::cancelled_failure()); });
+    w.reactor.call_soon([&fire = r] { fire.errback(mobius::cancelled_failure()); });
     std::string caught;
     try {
       auto waiting = [](mobius::deferred<int>& from) -> task<int> { co_return co_await from; };
