@@ -212,7 +212,7 @@ TEST_CASE("thousands of connections echo at once among peers that stall, reset a
   REQUIRE(read(pipe_ends[0], &port, sizeof port) == sizeof port);
   mobius::testing::run(
       [&](world&) -> task<> {
-        clients c{port, expected, mobius::latch(static_cast<std::ptrdiff_t>(expected)), {}};
+        clients c{port, expected, mobius::latch(expected), {}};
         auto body = [&](mobius::scope& s) -> task<> {
           for (std::size_t i = 0; i < expected; ++i) {
             s.start(one_client, std::ref(c), i, seed);

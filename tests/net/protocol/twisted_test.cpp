@@ -21,7 +21,7 @@ constexpr mobius::testing::run_options real_time{.virtual_time = false};
 std::vector<std::string> messages() {
   std::vector<std::string> all;
   int i = 0;
-  for (const std::size_t n : {0, 1, 2, 10, 255, 1000, 16000, 99, 16384, 5}) {
+  for (const std::size_t n : {0U, 1U, 2U, 10U, 255U, 1000U, 16000U, 99U, 16384U, 5U}) {
     std::string text;
     for (std::size_t k = 0; k < n; ++k)
       text += static_cast<char>((static_cast<std::size_t>(i) * 7 + k) % 26 + 97);
