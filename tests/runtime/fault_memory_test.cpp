@@ -77,22 +77,35 @@ class empty_pool {
   mobius::detail::free_block* kept_[mobius::detail::frame_pool::classes + 1] = {};
 };
 
+/// Only so many allocations succeed while it exists.
+class limited_memory {
+ public:
+  explicit limited_memory(long left) {
+    allocations_left = left;
+    mobius::detail::this_pool.allowance = &allocations_left;
+  }
+  limited_memory(const limited_memory&) = delete;
+  limited_memory& operator=(const limited_memory&) = delete;
+  ~limited_memory() {
+    mobius::detail::this_pool.allowance = nullptr;
+    allocations_left = std::numeric_limits<long>::max();
+  }
+
+ private:
+  empty_pool pool_;
+};
+
 /// Lets `f` run with `left` allocations; says whether it met their end.
 template <class F>
 bool with_allocations(long left, F f) {
-  const empty_pool pool;
-  allocations_left = left;
-  mobius::detail::this_pool.allowance = &allocations_left;
+  const limited_memory limited(left);
   bool failed = false;
   try {
     f();
   } catch (const std::bad_alloc&) {
     failed = true;
   }
-  failed = failed || allocations_left < 0;
-  mobius::detail::this_pool.allowance = nullptr;
-  allocations_left = std::numeric_limits<long>::max();
-  return failed;
+  return failed || allocations_left < 0;
 }
 
 task<> count_up(int& count) {
@@ -141,16 +154,9 @@ TEST_CASE("no memory while a child begins is that child's error, and cancels the
       }
     };
     const auto child = []() -> task<> {
-      const empty_pool pool;
+      const limited_memory none(0);
       int count = 0;
-      allocations_left = 0;
-      try {
-        const auto inner = count_up(count);
-      } catch (...) {
-        allocations_left = std::numeric_limits<long>::max();
-        throw;
-      }
-      allocations_left = std::numeric_limits<long>::max();
+      const auto inner = count_up(count);
       co_return;
     };
     mobius::scope s;
