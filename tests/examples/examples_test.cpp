@@ -1,10 +1,13 @@
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <mobius/net.hpp>
 #include <mobius/runtime.hpp>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -26,6 +29,23 @@ std::uint16_t announced_port(child& server, const std::string& before) {
   const auto at = server.output().find(before);
   return static_cast<std::uint16_t>(std::strtoul(server.output().c_str() + at + before.size(), nullptr, 10));
 }
+
+/// Another name for the library of hanging look-ups: LD_PRELOAD ends a path at a space, and the build
+/// may lie in a folder that has one.
+class preloadable {
+ public:
+  preloadable() {
+    if (!mkdtemp(folder_)) throw std::system_error(errno, std::generic_category(), "mkdtemp");
+    std::filesystem::create_symlink(SLOW_LOOKUP, path());
+  }
+  preloadable(const preloadable&) = delete;
+  preloadable& operator=(const preloadable&) = delete;
+  ~preloadable() { std::filesystem::remove_all(folder_); }
+  std::string path() const { return std::string(folder_) + "/lookup.so"; }
+
+ private:
+  char folder_[32] = "/tmp/mobius_lookup_XXXXXX";
+};
 
 /// One connection, one message, everything that comes back until the peer closes or `enough` is there.
 std::string ask(std::uint16_t port, const std::string& message, const std::string& enough) {
@@ -124,11 +144,13 @@ TEST_CASE("Ctrl-C ends every program of the tutorial at once, with the signal as
 TEST_CASE("Ctrl-C ends blocking_input at once during a name look-up that hangs") {
   const char* preloaded = std::getenv("LD_PRELOAD");
   const std::string before = preloaded ? std::string(preloaded) + ":" : "";
+  const preloadable lookup;
   for (const std::string& program : both_styles("blocking_input")) {
     INFO(program);
     // A sanitizer's runtime wants to be the first library, and minds nothing else of a preload.
-    child run(tutorial + program, {"http://slow.example/"},
-              {"LD_PRELOAD=" + before + SLOW_LOOKUP, "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0"});
+    child run(
+        tutorial + program, {"http://slow.example/"},
+        {"LD_PRELOAD=" + before + lookup.path(), "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0"});
     REQUIRE(run.wait_for("looking up"));
     run.signal(SIGINT);
     run.finish();
