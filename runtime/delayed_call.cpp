@@ -70,8 +70,4 @@ bool delayed_call::delay(std::chrono::nanoseconds more) noexcept {
   return block_->reset(std::max<std::int64_t>(at, 0));
 }
 
-reactor::clock::time_point delayed_call::time() const noexcept {
-  return reactor::clock::time_point(std::chrono::nanoseconds(block_ ? block_->due_at() : 0));
-}
-
 }  // namespace mobius

@@ -2,17 +2,16 @@
 // A call that is due at some time, and the handle to it (Twisted's DelayedCall).
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <new>
-#include <tuple>
+#include <string_view>
 #include <type_traits>
-#include <utility>
 
 #include "context.hpp"
 #include "failure.hpp"
 #include "frame_pool.hpp"
 #include "list_link.hpp"
+#include "timed_call.hpp"
 #include "timer_wheel.hpp"
 
 namespace mobius {
@@ -40,7 +39,7 @@ constexpr void check_callback() {
 template <class F, class Tuple>
 void call_guarded(F& f, Tuple& args, std::string_view where) noexcept {
   try {
-    std::apply([&f](auto&... a) { static_cast<void>(std::invoke(std::move(f), std::move(a)...)); }, args);
+    call_once_with(f, args);
   } catch (...) {
     report_unhandled(failure(), where);
   }
@@ -50,8 +49,13 @@ void call_guarded(F& f, Tuple& args, std::string_view where) noexcept {
 /// handle one more.
 class delayed_block : public timer, public node, public list_link {
  public:
-  /// `invoke` calls the function if told to, and destroys it.
+  /// Calls the function if told to, and destroys it.
   using function_end = void (*)(delayed_block*, bool call) noexcept;
+  static constexpr bool call_throws = false;
+  template <class F, class Tuple>
+  static void make_call(F& f, Tuple& args) noexcept {
+    call_guarded(f, args, "a function given to call_later");
+  }
 
   delayed_block(reactor& owner, function_end f, std::size_t size) noexcept
       : timer(&delayed_block::fire_timer),
@@ -88,80 +92,23 @@ class delayed_block : public timer, public node, public list_link {
   bool cancelled_ = false;
 };
 
-template <class F, class... Args>
-class delayed_function final : public delayed_block {
- public:
-  template <class G, class... Rest>
-  static delayed_block* make(reactor& owner, G&& f, Rest&&... args) {
-    void* memory = allocate_frame(sizeof(delayed_function));
-    try {
-      return new (memory) delayed_function(owner, std::forward<G>(f), std::forward<Rest>(args)...);
-    } catch (...) {
-      free_frame(memory, sizeof(delayed_function));
-      throw;
-    }
-  }
-
- private:
-  template <class G, class... Rest>
-  delayed_function(reactor& owner, G&& f, Rest&&... args)
-      : delayed_block(owner, &delayed_function::end, sizeof(delayed_function)),
-        function_(std::forward<G>(f)),
-        args_(std::forward<Rest>(args)...) {}
-
-  static void end(delayed_block* self, bool call) noexcept {
-    auto& me = *static_cast<delayed_function*>(self);
-    if (call) call_guarded(me.function_, me.args_, "a function given to call_later");
-    me.function_.~F();
-    me.args_.~tuple();
-  }
-
-  union {
-    F function_;
-  };
-  union {
-    std::tuple<Args...> args_;
-  };
-};
-
 }  // namespace detail
 
 /// A handle to a call made by `call_later`. Copies mean the same call; dropping the handle does
 /// not cancel it. Use it in the reactor's thread only.
-class delayed_call {
+class delayed_call : public detail::call_handle<detail::delayed_block> {
  public:
   /// A handle to nothing.
   delayed_call() noexcept = default;
-  delayed_call(const delayed_call& other) noexcept : block_(other.block_) {
-    if (block_) block_->retain();
-  }
-  delayed_call(delayed_call&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
-  delayed_call& operator=(delayed_call other) noexcept {
-    std::swap(block_, other.block_);
-    return *this;
-  }
-  ~delayed_call() {
-    if (block_) block_->release();
-  }
 
-  /// True until the call has been made or cancelled; false already while it runs (R157).
-  bool active() const noexcept { return block_ && block_->active(); }
-  /// True if it was cancelled.
-  bool cancelled() const noexcept { return block_ && block_->cancelled(); }
-  /// Cancels it and drops the function with its arguments; false if it was no longer active.
-  bool cancel() noexcept { return block_ && block_->cancel(); }
   /// Moves it to `after` from now, earlier or later; false if it is no longer active.
   bool reset(std::chrono::nanoseconds after) noexcept;
   /// Moves it by `more`, which may be negative; false if it is no longer active.
   bool delay(std::chrono::nanoseconds more) noexcept;
-  /// When it is due, by the reactor's clock.
-  std::chrono::steady_clock::time_point time() const noexcept;
 
  private:
   friend class reactor;
-  explicit delayed_call(detail::delayed_block* block) noexcept : block_(block) {}
-
-  detail::delayed_block* block_ = nullptr;
+  using call_handle::call_handle;
 };
 
 }  // namespace mobius

@@ -94,7 +94,7 @@ void reactor::call_soon(F&& f, Args&&... args) {
 template <class F, class... Args>
 delayed_call reactor::call_later(std::chrono::nanoseconds after, F&& f, Args&&... args) {
   detail::check_callback<std::decay_t<F>, std::decay_t<Args>...>();
-  using function = detail::delayed_function<std::decay_t<F>, std::decay_t<Args>...>;
+  using function = detail::timed_function<detail::delayed_block, std::decay_t<F>, std::decay_t<Args>...>;
   static_assert(alignof(function) <= 16, "functions given to the reactor are stored aligned to 16 bytes");
   auto* block = function::make(*this, std::forward<F>(f), std::forward<Args>(args)...);
   block->schedule(deadline_after(after));

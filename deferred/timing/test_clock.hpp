@@ -4,10 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <initializer_list>
-#include <new>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -27,8 +24,13 @@ struct due_entry : list_link {};    // in the list of those that `advance` is ab
 /// The shared block of a call: the clock holds one reference while it is due, each handle one more.
 class test_call_block : public timer, public clock_entry, public due_entry {
  public:
-  /// `invoke` calls the function if told to, and destroys it.
+  /// Calls the function if told to, and destroys it.
   using function_end = void (*)(test_call_block*, bool call);
+  static constexpr bool call_throws = true;
+  template <class F, class Tuple>
+  static void make_call(F& f, Tuple& args) {
+    call_once_with(f, args);
+  }
 
   test_call_block(test_clock& owner, function_end f, std::size_t size) noexcept
       : timer(&test_call_block::fire_timer), owner_(&owner), end_(f), size_(size) {}
@@ -58,93 +60,22 @@ class test_call_block : public timer, public clock_entry, public due_entry {
   state state_ = state::due;
 };
 
-template <class F, class... Args>
-class test_function final : public test_call_block {
- public:
-  template <class G, class... Rest>
-  static test_call_block* make(test_clock& owner, G&& f, Rest&&... args) {
-    void* memory = allocate_frame(sizeof(test_function));
-    try {
-      return new (memory) test_function(owner, std::forward<G>(f), std::forward<Rest>(args)...);
-    } catch (...) {
-      free_frame(memory, sizeof(test_function));
-      throw;
-    }
-  }
-
- private:
-  template <class G, class... Rest>
-  test_function(test_clock& owner, G&& f, Rest&&... args)
-      : test_call_block(owner, &test_function::end, sizeof(test_function)),
-        function_(std::forward<G>(f)),
-        args_(std::forward<Rest>(args)...) {}
-
-  static void end(test_call_block* self, bool call) {
-    struct destroyed_at_end {
-      explicit destroyed_at_end(test_function& f) noexcept : function(f) {}
-      destroyed_at_end(const destroyed_at_end&) = delete;
-      destroyed_at_end& operator=(const destroyed_at_end&) = delete;
-      ~destroyed_at_end() {
-        function.function_.~F();
-        function.args_.~tuple();
-      }
-      test_function& function;
-    };
-    auto& me = *static_cast<test_function*>(self);
-    const destroyed_at_end guard(me);
-    if (!call) return;
-    std::apply(
-        [&me](auto&... a) { static_cast<void>(std::invoke(std::move(me.function_), std::move(a)...)); },
-        me.args_);
-  }
-
-  union {
-    F function_;
-  };
-  union {
-    std::tuple<Args...> args_;
-  };
-};
-
 }  // namespace detail
 
 /// A handle to a call made by `test_clock::call_later`; as `delayed_call`. It may outlive the clock.
-class test_call {
+class test_call : public detail::call_handle<detail::test_call_block> {
  public:
   /// A handle to nothing.
   test_call() noexcept = default;
-  test_call(const test_call& other) noexcept : block_(other.block_) {
-    if (block_) block_->retain();
-  }
-  test_call(test_call&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
-  test_call& operator=(test_call other) noexcept {
-    std::swap(block_, other.block_);
-    return *this;
-  }
-  ~test_call() {
-    if (block_) block_->release();
-  }
 
-  /// True until the call has been made or cancelled; false already while it runs (R157).
-  bool active() const noexcept { return block_ && block_->active(); }
-  /// True if it was cancelled.
-  bool cancelled() const noexcept { return block_ && block_->cancelled(); }
-  /// Cancels it and drops the function with its arguments; false if it was no longer active.
-  bool cancel() noexcept { return block_ && block_->cancel(); }
   /// Moves it to `after` from now, earlier or later; false if it is no longer active.
   bool reset(std::chrono::nanoseconds after) noexcept;
   /// Moves it by `more`, which may be negative; false if it is no longer active.
   bool delay(std::chrono::nanoseconds more) noexcept;
-  /// When it is due, by its clock.
-  std::chrono::steady_clock::time_point time() const noexcept {
-    return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(block_ ? block_->due_at() : 0));
-  }
 
  private:
   friend class test_clock;
-  explicit test_call(detail::test_call_block* block) noexcept : block_(block) {}
-
-  detail::test_call_block* block_ = nullptr;
+  using call_handle::call_handle;
 };
 
 /// A clock for tests of callback code, on the reactor's timer wheel but without a reactor. It begins
@@ -173,7 +104,7 @@ class test_clock {
   template <class F, class... Args>
   test_call call_later(std::chrono::nanoseconds after, F&& f, Args&&... args) {
     detail::check_callback<std::decay_t<F>, std::decay_t<Args>...>();
-    using function = detail::test_function<std::decay_t<F>, std::decay_t<Args>...>;
+    using function = detail::timed_function<detail::test_call_block, std::decay_t<F>, std::decay_t<Args>...>;
     static_assert(alignof(function) <= 16, "functions given to a clock are stored aligned to 16 bytes");
     auto* block = function::make(*this, std::forward<F>(f), std::forward<Args>(args)...);
     add(*block, after);
