@@ -1,11 +1,14 @@
 // The load for the echo servers: a closed loop from one thread. Each of N connections keeps `depth` messages
 // on the way; every echo is answered by the next message, and every byte that returns is checked.
 //
-// echo_load --port N [--connections 64] [--size 64] [--depth 1] [--warmup 10000] [--messages 100000]
-//           [--time-limit 30]
+// echo_load --port N [--connections 64] [--active N] [--size 64] [--depth 1] [--warmup 10000]
+//           [--messages 100000] [--time-limit 30]
+//
+// With --active only so many of the connections, evenly spread, send; the others stay open and silent.
 //
 // The first `warmup` echoes are not measured, the next `messages` are, and one more window of
-// connections x depth messages keeps the load full until the measured ones are back. It prints one line:
+// active connections x depth messages keeps the load full until the measured ones are back. It prints one
+// line:
 //   {"messages": M, "cpu_ns": own CPU time, "wall_ns": T, "p50_ns": N, "p99_ns": N, "p999_ns": N, "max_ns":
 //   N}
 // Latency runs from the turn that queued a message to the turn that saw the last byte of its echo. A wrong
@@ -18,14 +21,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <csignal>
 #include <cstddef>
 #include <memory>
-#include <random>
 #include <vector>
 
+#include "histogram.hpp"
+#include "pattern.hpp"
 #include "raw_ring.hpp"
 #include "server_stats.hpp"
 
@@ -34,6 +36,7 @@ namespace {
 struct load_options {
   std::uint16_t port = 0;
   std::uint64_t connections = 64;
+  std::uint64_t active = 0;  ///< of the connections, 0: all
   std::uint64_t size = 64;
   std::uint64_t depth = 1;
   std::uint64_t warmup = 10'000;
@@ -42,67 +45,6 @@ struct load_options {
 };
 
 volatile std::sig_atomic_t late = 0;
-
-/// Counts of durations with 32 steps to the octave: a percentile is at most 3 % too high.
-class histogram {
- public:
-  void add(std::uint64_t ns) {
-    ++counts_[bucket(ns)];
-    ++total_;
-    max_ = std::max(max_, ns);
-  }
-  std::uint64_t quantile(double share) const;
-  std::uint64_t max() const { return max_; }
-
- private:
-  static constexpr unsigned step_bits = 5;
-  static std::size_t bucket(std::uint64_t ns);
-  static std::uint64_t upper_bound(std::size_t index);
-
-  std::array<std::uint64_t, 64u << step_bits> counts_{};
-  std::uint64_t total_ = 0;
-  std::uint64_t max_ = 0;
-};
-
-std::size_t histogram::bucket(std::uint64_t ns) {
-  constexpr std::uint64_t steps = 1u << step_bits;
-  if (ns < steps) return ns;
-  const auto shift = static_cast<unsigned>(std::bit_width(ns)) - step_bits - 1;
-  return (std::size_t{shift} << step_bits) + (ns >> shift);
-}
-
-std::uint64_t histogram::upper_bound(std::size_t index) {
-  constexpr std::uint64_t steps = 1u << step_bits;
-  if (index < 2 * steps) return index;
-  const std::size_t shift = (index >> step_bits) - 1;
-  return ((steps + (index & (steps - 1)) + 1) << shift) - 1;
-}
-
-std::uint64_t histogram::quantile(double share) const {
-  const auto wanted = static_cast<std::uint64_t>(share * static_cast<double>(total_));
-  std::uint64_t seen = 0;
-  for (std::size_t index = 0; index < counts_.size(); ++index) {
-    seen += counts_[index];
-    if (seen > wanted) return std::min(upper_bound(index), max_);
-  }
-  return max_;
-}
-
-/// Random bytes that every connection reads in a circle, each from its own place. The period is a prime, so
-/// that a message lost, doubled or swapped shifts what follows.
-class pattern {
- public:
-  explicit pattern(std::size_t longest) : bytes_(period + longest) {
-    std::mt19937 random(20240229);
-    for (std::size_t i = 0; i < period; ++i) bytes_[i] = static_cast<std::byte>(random());
-    for (std::size_t i = period; i < bytes_.size(); ++i) bytes_[i] = bytes_[i - period];
-  }
-  const std::byte* at(std::uint64_t offset) const { return bytes_.data() + offset % period; }
-
- private:
-  static constexpr std::uint64_t period = 65'521;
-  std::vector<std::byte> bytes_;
-};
 
 struct connection {
   int fd = -1;
@@ -135,10 +77,10 @@ class load {
   load_options options_;
   std::uint64_t total_;
   std::size_t capacity_;
-  pattern pattern_;
+  bench::pattern pattern_;
   bench::raw_ring ring_{1024, 8192};
   std::vector<connection> peers_;
-  histogram latency_;
+  bench::histogram latency_;
   std::uint64_t now_ = 0;
   std::uint64_t issued_ = 0;
   std::uint64_t finished_ = 0;
@@ -150,7 +92,7 @@ constexpr std::uint64_t sent_bit = 1;
 
 load::load(const load_options& options)
     : options_(options),
-      total_(options.warmup + options.messages + options.connections * options.depth),
+      total_(options.warmup + options.messages + options.active * options.depth),
       capacity_(std::min<std::size_t>(options.size * options.depth, largest_transfer)),
       pattern_(largest_transfer),
       peers_(options.connections) {
@@ -188,7 +130,8 @@ void load::connect_all() {
 void load::run() {
   now_ = bench::clock_ns(CLOCK_MONOTONIC);
   if (options_.warmup == 0) mark(start_cpu_, start_wall_);
-  for (connection& peer : peers_) {
+  for (std::uint64_t i = 0; i < options_.active; ++i) {
+    connection& peer = peers_[i * options_.connections / options_.active];
     issue(peer, options_.depth);
     receive(peer);
   }
@@ -296,6 +239,8 @@ load_options parse(int argc, char** argv) {
       options.port = static_cast<std::uint16_t>(value);
     } else if (name == "--connections") {
       options.connections = value;
+    } else if (name == "--active") {
+      options.active = value;
     } else if (name == "--size") {
       options.size = value;
     } else if (name == "--depth") {
@@ -311,9 +256,13 @@ load_options parse(int argc, char** argv) {
       std::exit(2);
     }
   }
-  if (options.port != 0 && options.connections != 0 && options.size != 0 && options.depth != 0)
+  if (options.active == 0) options.active = options.connections;
+  if (options.port != 0 && options.active <= options.connections && options.connections != 0 &&
+      options.size != 0 && options.depth != 0)
     return options;
-  std::fprintf(stderr, "echo_load needs --port, and connections, size and depth above 0\n");
+  std::fprintf(
+      stderr,
+      "echo_load needs --port, connections, size and depth above 0, and active at most connections\n");
   std::exit(2);
 }
 
