@@ -11,7 +11,9 @@ unset CLICOLOR_FORCE CDPATH
 mobius_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
 build_packages=(g++ cmake ninja-build ccache liburing-dev node-llhttp)
-test_packages=(catch2 python3 python3-twisted curl pkg-config socat netcat-openbsd python3-twisted)
+test_packages=(catch2 python3 python3-twisted curl pkg-config socat netcat-openbsd)
+# Only where a machine is made for this: Debian's package starts a server if it may.
+peer_packages=(nginx-light)
 clang_packages=(clang-19 libclang-rt-19-dev)
 lint_packages=(git python3 clang-format-14 clang-19 clang-tidy-19)
 
@@ -27,6 +29,7 @@ die() {
 have_package() {
   case $1 in
     ninja-build) command -v ninja >/dev/null && return ;;
+    nginx-light) [ -x /usr/sbin/nginx ] && return ;;
     g++ | cmake | ccache | curl | git | python3 | pkg-config | clang-19 | clang-tidy-19 | clang-format-14)
       command -v "$1" >/dev/null && return ;;
   esac
@@ -65,7 +68,8 @@ need_packages() {
   fi
 
   say "Installing: ${missing[*]}"
-  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0)
+  # RUNLEVEL=1: what comes with a server shall not start it.
+  local apt=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0)
   as_root "${apt[@]}" update ||
     say "warning: apt-get update failed (no network, or a broken source list); trying with the lists at hand"
   as_root "${apt[@]}" install --no-install-recommends "${missing[@]}" ||

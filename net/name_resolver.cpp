@@ -1,15 +1,27 @@
 #include "name_resolver.hpp"
 
 #include <netdb.h>
+#include <strings.h>
 
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 namespace mobius::net {
 
 namespace {
+
+bool is_localhost(std::string_view host) {
+  if (host.ends_with('.')) host.remove_suffix(1);
+  constexpr std::string_view name = "localhost";
+  if (host.size() < name.size() ||
+      strncasecmp(host.data() + host.size() - name.size(), name.data(), name.size()) != 0) {
+    return false;
+  }
+  return host.size() == name.size() || host[host.size() - name.size() - 1] == '.';
+}
 
 std::vector<socket_address> look_up(const std::string& host, std::uint16_t port) {
   addrinfo hints{};
@@ -22,6 +34,10 @@ std::vector<socket_address> look_up(const std::string& host, std::uint16_t port)
     // AI_ADDRCONFIG leaves out the loopback's family on a machine without a network.
     hints.ai_flags = AI_NUMERICSERV;
     error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  }
+  if (error != 0 && is_localhost(host)) {
+    // Also without a hosts file (RFC 6761 section 6.3).
+    return {socket_address::parse("127.0.0.1", port).value(), socket_address::parse("::1", port).value()};
   }
   if (error != 0) {
     const char* why = error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error);

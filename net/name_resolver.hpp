@@ -45,7 +45,7 @@ class name_resolver {
   explicit name_resolver(reactor& r);
 
   /// The addresses of `host`, in the order in which they should be tried; literals short-cut, and what
-  /// was found lately comes from the cache. The look-up owns its data, so a cancel ends the await at once and
+  /// was found lately comes from the cache. `localhost` is known without a hosts file (RFC 6761 6.3). The look-up owns its data, so a cancel ends the await at once and
   /// abandons it; neither does the reactor's end wait for one that hangs. May overlap. Throws resolve_error.
   resolve_operation resolve(std::string host, std::uint16_t port);
 

@@ -39,9 +39,11 @@ TEST_CASE("a literal is not looked up") {
   });
 }
 
-TEST_CASE("localhost has an address on loopback") {
-  mobius::testing::run([](world&) -> task<> {
-    const auto found = co_await mobius::net::resolve("localhost", 80);
+TEST_CASE("localhost and the names below it have an address on loopback, with or without a hosts file") {
+  const auto* name = GENERATE("localhost", "LocalHost", "localhost.", "no-hosts-file-has.localhost");
+  INFO(name);
+  mobius::testing::run([name](world&) -> task<> {
+    const auto found = co_await mobius::net::resolve(name, 80);
     REQUIRE_FALSE(found.empty());
     const bool loopback = found[0].host() == "127.0.0.1" || found[0].host() == "::1";
     CHECK(loopback);
