@@ -24,6 +24,12 @@ class const_buffer {
   constexpr const_buffer() noexcept = default;
   const_buffer(std::span<const std::byte> bytes) noexcept : bytes_(bytes) {}
   const_buffer(std::span<const char> text) noexcept : bytes_(std::as_bytes(text)) {}
+  /// A part of a buffer that is not const itself, such as `std::span(buffer).first(count)`.
+  template <std::size_t N>
+  const_buffer(std::span<std::byte, N> bytes) noexcept : bytes_(bytes) {}
+  /// The same for chars.
+  template <std::size_t N>
+  const_buffer(std::span<char, N> text) noexcept : bytes_(std::as_bytes(text)) {}
   const_buffer(std::string_view text) noexcept : const_buffer(std::span(text)) {}
   const_buffer(const std::string& text) noexcept : const_buffer(std::string_view(text)) {}
   const_buffer(const char* text) noexcept : const_buffer(std::string_view(text)) {}

@@ -73,6 +73,18 @@ TEST_CASE("a list of buffers leaves as one, whole, empty ones and many included"
   });
 }
 
+TEST_CASE("a part of a buffer that is not const is written as it stands") {
+  mobius::testing::run([](world&) -> task<> {
+    peers p = co_await connected_peers(kind::tcp4);
+    std::vector<std::byte> bytes(10, std::byte{'b'});
+    std::vector<char> chars(10, 'c');
+    co_await p.client.write_all(std::span(bytes).first(3));
+    co_await p.client.write_all(std::span(chars).last<2>());
+    const std::string got = co_await test::read_exactly(p.server, 5);
+    CHECK(got == "bbbcc");
+  });
+}
+
 TEST_CASE("a write may own its buffer, gives it back, and so may become a deferred") {
   const kind k = GENERATE(from_range(test::every_kind));
   INFO(k);
