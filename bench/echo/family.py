@@ -4,8 +4,8 @@ from harness.contract import Case, Family, Program
 
 # name -> (group, how it is started)
 PROGRAMS = {
-    "floor multishot": ("floor", "floor_echo"),
-    "floor single": ("floor", "floor_echo --single"),
+    "floor multishot": ("floor", "floor_multishot"),
+    "floor single": ("floor", "floor_single"),
     "mobius receive()": ("mobius", "mobius_echo"),
     "mobius read_some": ("mobius", "mobius_echo --read-some"),
     "mobius protocol": ("mobius", "mobius_protocol_echo"),

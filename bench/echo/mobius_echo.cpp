@@ -1,33 +1,55 @@
-// The echo server of mobius, in coroutines: what is measured against floor_echo.
-
+// Echo over TCP with mobius, in coroutines. Default: `receive()`, which hands out the buffer that the kernel
+// has filled. With --read-some: `read_some` into memory of the connection's own. With --threads N, so many
+// reactors share the port.
 #include <cstddef>
-#include <cstdio>
+#include <memory>
 #include <mobius/net.hpp>
 #include <mobius/runtime.hpp>
+#include <span>
 #include <string_view>
+#include <system_error>
+#include <utility>
 #include <vector>
 
-#include "server_stats.hpp"
+#include "raw_socket.hpp"
+#include "server_main.hpp"
 
 namespace {
 
+constexpr std::size_t buffer_size = 64 * 1024;
+
+/// One reactor's part.
 struct server {
-  bench::server_stats& stats;
-  const bench::server_options& options;
-  mobius::net::tcp_listener& listener;
-  int open = 0;
+  bench::stats_share stats;
+  bench::open_connections& open;
+  mobius::net::tcp_listener listener;
+  bool read_some;
 
   void leave() {
-    if (--open == 0 && options.exit_after_close) listener.close();
+    if (open.closed()) listener.close();
   }
 };
 
+mobius::task<> echo_leases(server& s, mobius::net::tcp_stream& stream) {
+  while (mobius::lease data = co_await stream.receive()) {
+    co_await stream.write_all(data);
+    s.stats.echoed(data.size());
+  }
+}
+
+mobius::task<> echo_copies(server& s, mobius::net::tcp_stream& stream) {
+  const auto memory = std::make_unique_for_overwrite<std::byte[]>(buffer_size);
+  const std::span<std::byte> buffer(memory.get(), buffer_size);
+  while (const std::size_t count = co_await stream.read_some(buffer)) {
+    co_await stream.write_all(buffer.first(count));
+    s.stats.echoed(count);
+  }
+}
+
 mobius::task<> echo(server& s, mobius::net::tcp_stream stream) {
+  mobius::task<> all = s.read_some ? echo_copies(s, stream) : echo_leases(s, stream);
   try {
-    while (mobius::lease data = co_await stream.receive()) {
-      co_await stream.write_all(data);
-      s.stats.echoed(data.size());
-    }
+    co_await std::move(all);
   } catch (const std::system_error&) {
   }
   s.leave();
@@ -37,7 +59,7 @@ mobius::task<> serve(server& s) {
   try {
     while (true) {
       mobius::net::tcp_stream stream = co_await s.listener.accept();
-      ++s.open;
+      s.open.opened();
       mobius::background(echo(s, std::move(stream)));
     }
   } catch (const std::system_error&) {
@@ -47,19 +69,23 @@ mobius::task<> serve(server& s) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto options = bench::parse_server_options(argc, argv);
-  mobius::reactor reactor;
-  mobius::net::tcp_listener listener("127.0.0.1", options.port);
-  bench::server_stats stats("mobius", options, [&] {
-    const auto now = reactor.stats();
+  bench::server_options options = bench::parse_server_options(argc, argv);
+  const bool read_some = options.rest == std::vector<std::string_view>{"--read-some"};
+  bench::open_connections open(options);
+  bench::server_stats stats("mobius", options, [] {
+    const auto now = mobius::reactor::current().stats();
     return bench::work_counts{now.enters, now.submissions, now.completions};
   });
-  std::printf("port %u\n", listener.local_address().port());
-  std::fflush(stdout);
-  server s{stats, options, listener};
-  try {
-    reactor.run(serve(s));
-  } catch (const mobius::cancelled&) {
-  }
-  stats.print();
+  // Bound before any thread starts, so that no connection meets a port with half of its sockets.
+  std::vector<int> listeners;
+  while (listeners.size() < options.threads) listeners.push_back(bench::listen_on_loopback(options.port));
+  bench::print_port(options.port);
+  bench::serve_in_threads(listeners, stats, [&](int listener) {
+    mobius::reactor reactor;
+    server s{{stats, options}, open, mobius::net::tcp_listener::adopt(listener), read_some};
+    try {
+      reactor.run(serve(s));
+    } catch (const mobius::cancelled&) {
+    }
+  });
 }

@@ -1,31 +1,28 @@
-// The echo server of mobius, in protocol callbacks: what is measured against mobius_echo.
-
-#include <cstdio>
+// Echo over TCP with mobius, in protocol callbacks.
 #include <memory>
 #include <mobius/net.hpp>
 #include <mobius/runtime.hpp>
 
-#include "server_stats.hpp"
+#include "server_main.hpp"
 
 namespace {
 
 struct server {
   bench::server_stats& stats;
-  const bench::server_options& options;
+  bench::open_connections& open;
   mobius::net::listening_port port;
-  int open = 0;
 };
 
 class echo final : public mobius::net::protocol {
  public:
   explicit echo(server* s) noexcept : server_(*s) {}
-  void connection_made() override { ++server_.open; }
+  void connection_made() override { server_.open.opened(); }
   void lease_received(mobius::lease data) override {
     server_.stats.echoed(data.size());
     transport().write(std::move(data));
   }
   void connection_lost(const mobius::failure&) override {
-    if (--server_.open == 0 && server_.options.exit_after_close) server_.port = {};
+    if (server_.open.closed()) server_.port = {};
   }
 
  private:
@@ -35,17 +32,18 @@ class echo final : public mobius::net::protocol {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto options = bench::parse_server_options(argc, argv);
+  const bench::server_options options = bench::parse_server_options(argc, argv);
+  bench::one_thread_only(options);
   mobius::reactor reactor;
   bench::server_stats stats("mobius protocol", options, [&] {
     const auto now = reactor.stats();
     return bench::work_counts{now.enters, now.submissions, now.completions};
   });
-  server s{stats, options, {}};
+  bench::open_connections open(options);
+  server s{stats, open, {}};
   s.port = mobius::net::listen(mobius::net::tcp_listener("127.0.0.1", options.port),
                                mobius::net::factory::for_protocol<echo>(&s));
-  std::printf("port %u\n", s.port.get_host().port());
-  std::fflush(stdout);
+  bench::print_port(s.port.get_host().port());
   reactor.run();
   stats.print();
 }

@@ -55,11 +55,14 @@ def number(value):
 
 
 def bar_of(entry, family, rated):
-    value = entry.get("r") if rated else entry["metrics"].get(family.ratio_of)
-    return value
+    return entry.get("r") if rated else entry["metrics"].get(family.chart_of or family.ratio_of)
 
 
-def bar(entry, value, axis, y):
+def is_rated(family, entries):
+    return family.chart_of is None and any("r" in entry for entry in entries)
+
+
+def bar(entry, value, axis, y, rated):
     """One program: its name, its bar with the whisker, the diamond of G, and the number."""
     middle, cut = y + BAR / 2, value["median"] > axis.limit
     right = axis.at(value["median"])
@@ -74,11 +77,12 @@ def bar(entry, value, axis, y):
         low, high = axis.at(value["low"]), axis.at(value["high"])
         parts.append(line(low, middle, high, middle, INK, 1.4))
         parts += [line(end, middle - 4, end, middle + 4, INK, 1.4) for end in (low, high)]
-    if "g" in entry and entry["g"]["median"] <= axis.limit:
+    with_g = rated and "g" in entry
+    if with_g and entry["g"]["median"] <= axis.limit:
         parts.append(diamond(axis.at(entry["g"]["median"]), middle))
     unsteady = "~" if value["spread"] > 0.15 else ""
     edge = right if cut else max(right, axis.at(value["high"]),
-                                 axis.at(entry["g"]["median"]) + 4 if "g" in entry else 0)
+                                 axis.at(entry["g"]["median"]) + 4 if with_g else 0)
     parts.append(text(edge + 5, middle + 4, unsteady + number(value["median"]), 11))
     return "\n".join(parts)
 
@@ -96,11 +100,11 @@ def panel(row, entries, family, rated, left, top):
         parts.append(line(x, top + PANEL_HEAD - 4, x, bottom, GRID))
         parts.append(text(x, bottom + 14, f"{tick:g}", 10.5, "middle"))
     for position, (entry, value) in enumerate(values):
-        parts.append(bar(entry, value, axis, top + PANEL_HEAD + position * (BAR + GAP)))
+        parts.append(bar(entry, value, axis, top + PANEL_HEAD + position * (BAR + GAP), rated))
     if rated:
         x = axis.at(1)
         parts.append(line(x, top + PANEL_HEAD - 4, x, bottom, INK, 1.0, "4 3"))
-    metric = family.metric(family.ratio_of)
+    metric = family.metric(family.ratio_of if rated else family.chart_of or family.ratio_of)
     unit = f" ({metric.unit}/{family.op})" if metric.unit else ""
     label = f"{metric.title} per {family.op}, relative to the floor" if rated else metric.title + unit
     parts.append(text(axis.left + width / 2, bottom + 29, label, 11, "middle"))
@@ -122,7 +126,7 @@ def legend(groups, rated, with_g, x, y):
 
 
 def chart(family, placement, entries, machine):
-    rated = any("r" in entry for entry in entries)
+    rated = is_rated(family, entries)
     rows = list(dict.fromkeys(entry["row"] for entry in entries))
     columns = min(COLUMNS, len(rows))
     tops, body = [HEAD] * columns, []
@@ -151,7 +155,7 @@ def charts(family, summary, machine):
     result = {}
     for placement in dict.fromkeys(entry["placement"] for entry in summary):
         entries = [entry for entry in summary if entry["placement"] == placement]
-        if not any(bar_of(entry, family, any("r" in each for each in entries)) for entry in entries):
+        if not any(bar_of(entry, family, is_rated(family, entries)) for entry in entries):
             continue
         name = family.name if placement == "alone" else f"{family.name}-{placement}"
         result[name] = chart(family, placement, entries, machine)

@@ -82,6 +82,7 @@ class Family:
     title = ""  # of the table and the chart
     op = "message"  # what the numbers are per
     ratio_of = "cpu_ns_per_op"  # the metric of which R is the ratio to the floor's
+    chart_of = None  # a metric for the chart to show as it is, instead of its ratio
     columns = ("cpu_ns_per_op", "ops_per_s", "p50_us", "p99_us", "p999_us",
                "enters_per_op", "sqes_per_op", "allocs_per_op")  # of the table, in this order
     extra_metrics = {}  # name -> Metric, for what METRICS lacks

@@ -74,6 +74,12 @@ def cpu_ns(pid):
     return total
 
 
+def page_faults(pid):
+    """Minor page faults of a process so far."""
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[7])
+
+
 def wait_for_port(port, seconds, what):
     """Until something listens on 127.0.0.1:port, for servers that do not say so."""
     deadline = time.monotonic() + seconds

@@ -30,22 +30,24 @@
 #include <ctime>
 #include <functional>
 #include <limits>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "call_counts.hpp"
-#include "raw_ring.hpp"
+#include "work_counts.hpp"
 
 namespace bench {
 
-/// `--port N --size BYTES --warmup N --messages N --exit-after-close`; anything else is in `rest`.
+/// `--port N --size BYTES --warmup N --messages N --threads N --exit-after-close`; the rest is in `rest`.
 struct server_options {
   std::uint16_t port = 0;  ///< 0: the kernel chooses
   std::uint64_t size = 64;
   std::uint64_t warmup = 10'000;
   std::uint64_t messages = 100'000;
+  unsigned threads = 1;  ///< a server that cannot have several says so and ends
   bool exit_after_close = false;
   std::vector<std::string_view> rest;
 };
@@ -62,7 +64,8 @@ std::uint64_t clock_ns(clockid_t clock);
 /// The measurement of one server process.
 class server_stats {
  public:
-  /// `work` reads the server's own counts and is called at the two snapshots only; empty: not counted.
+  /// `work` reads the server's own counts and is called at the two snapshots only; empty: not counted, and
+  /// it is not called where several threads work.
   server_stats(std::string name, const server_options& options, std::function<work_counts()> work = {});
 
   /// Call it when `bytes` have been handed back to the peer.
@@ -70,6 +73,12 @@ class server_stats {
     bytes_ += bytes;
     if (bytes_ >= next_mark_) [[unlikely]]
       mark();
+  }
+
+  /// The same for several threads, which tell of many messages at a time; see `stats_share`.
+  void echoed_together(std::uint64_t bytes) {
+    const std::scoped_lock lock(together_);
+    echoed(bytes);
   }
 
   /// Writes the line of JSON to stdout. Without a second snapshot it takes one now and says so.
@@ -90,6 +99,7 @@ class server_stats {
   void mark();
 
   std::string name_;
+  std::mutex together_;
   server_options options_;
   std::function<work_counts()> work_;
   std::uint64_t bytes_ = 0;
@@ -97,6 +107,25 @@ class server_stats {
   int marks_ = 0;
   snapshot start_;
   snapshot end_;
+};
+
+/// One thread's part in a measurement; with one thread alone it costs nothing more.
+class stats_share {
+ public:
+  stats_share(server_stats& all, const server_options& options)
+      : all_(all), batch_(options.threads > 1 ? 32 * options.size : 0) {}
+
+  /// Call it when `bytes` have been handed back to the peer.
+  void echoed(std::size_t bytes) {
+    if (batch_ == 0) return all_.echoed(bytes);
+    pending_ += bytes;
+    if (pending_ >= batch_) all_.echoed_together(std::exchange(pending_, 0));
+  }
+
+ private:
+  server_stats& all_;
+  std::uint64_t batch_;
+  std::uint64_t pending_ = 0;
 };
 
 namespace detail {
@@ -138,6 +167,8 @@ inline server_options parse_server_options(int argc, char** argv) {
       options.warmup = parse_number(option, argv[++i]);
     } else if (option == "--messages") {
       options.messages = parse_number(option, argv[++i]);
+    } else if (option == "--threads") {
+      options.threads = static_cast<unsigned>(parse_number(option, argv[++i]));
     } else {
       options.rest.push_back(option);
     }
@@ -155,7 +186,7 @@ inline server_stats::server_stats(std::string name, const server_options& option
                                   std::function<work_counts()> work)
     : name_(std::move(name)),
       options_(options),
-      work_(std::move(work)),
+      work_(options.threads == 1 ? std::move(work) : nullptr),
       next_mark_(options.warmup * options.size) {}
 
 inline server_stats::snapshot server_stats::take() const {
