@@ -57,15 +57,20 @@ namespace detail {
 // A look-up under way. It owns all that its thread uses, and is freed when it comes back.
 class lookup_job final : public core::job {
  public:
-  lookup_job(resolve_awaiter& w)
+  lookup_job(name_resolver& r, std::string host, std::uint16_t port)
       : job(&lookup_job::came_back, &lookup_job::work, true),
-        waiter_(&w),
-        host_(w.host_),
-        port_(w.port_),
-        lookup_(std::move(w.lookup_)) {}
+        resolver_(&r),
+        host_(std::move(host)),
+        port_(port),
+        lookup_(r.lookup_) {}
 
-  /// Nobody waits for it any more.
-  void abandon() noexcept { waiter_ = nullptr; }
+  const std::string& host() const noexcept { return host_; }
+  void add(resolve_awaiter& w) noexcept { w.link_before(waiters_); }
+  bool wanted() const noexcept { return !waiters_.alone(); }
+  /// Nobody joins it any more, and what it finds is not remembered.
+  void forget() noexcept {
+    if (name_resolver* r = std::exchange(resolver_, nullptr)) r->under_way_.erase(host_);
+  }
 
  private:
   static void work(job* j) noexcept {
@@ -78,15 +83,22 @@ class lookup_job final : public core::job {
   }
   static void came_back(core::node* n) noexcept {
     const std::unique_ptr<lookup_job> self(static_cast<lookup_job*>(n));
-    if (resolve_awaiter* w = self->waiter_) self->deliver(*w);
+    if (!self->wanted()) return self->forget();
+    const result<std::vector<socket_address>> found = self->slot_.take_result();
+    if (name_resolver* r = self->resolver_) {
+      self->forget();
+      if (found) r->remember(self->host_, *found);
+    }
+    while (self->wanted()) self->deliver(*static_cast<resolve_awaiter*>(self->waiters_.next()), found);
   }
-  void deliver(resolve_awaiter& w) noexcept {
+  static void deliver(resolve_awaiter& w, const result<std::vector<socket_address>>& found) noexcept {
+    w.unlink();
     w.job_ = nullptr;
-    w.reactor_.end_external();
+    w.resolver_.reactor_.end_external();
     try {
-      std::vector<socket_address> found = slot_.take();
-      w.reactor_.service<name_resolver>().remember(host_, found);
-      w.slot_.set_value(std::move(found));
+      std::vector<socket_address> out = found.value();
+      for (socket_address& a : out) a = a.with_port(w.port_);
+      w.slot_.set_value(std::move(out));
     } catch (...) {
       w.slot_.set_exception();
     }
@@ -94,7 +106,8 @@ class lookup_job final : public core::job {
     w.wake();
   }
 
-  resolve_awaiter* waiter_;
+  name_resolver* resolver_;  // null: forgotten
+  core::list_link waiters_;
   std::string host_;
   std::uint16_t port_;
   name_resolver::lookup lookup_;
@@ -106,27 +119,26 @@ const core::leaf_type resolve_awaiter::leaf_kind{"resolve", &resolve_awaiter::ca
 bool resolve_awaiter::suspend(std::coroutine_handle<> h, core::context* ctx,
                               const std::source_location& where) {
   if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
-  if (const auto literal = socket_address::parse(host_, port_)) {
-    slot_.set_value(std::vector{*literal});
-    state_ = state::done;
-    return false;
-  }
   try {
-    if (auto known = reactor_.service<name_resolver>().recall(host_, port_); !known.empty()) {
-      slot_.set_value(std::move(known));
-      state_ = state::done;
-      return false;
-    }
-    auto job = std::make_unique<lookup_job>(*this);
-    reactor_.service<core::thread_pool>().submit(*job);
-    job_ = job.release();
+    begin();
   } catch (...) {
     slot_.set_exception();
     state_ = state::done;
-    return false;
   }
-  reactor_.begin_external();
-  return true;
+  return state_ == state::waiting;
+}
+
+void resolve_awaiter::begin() {
+  const auto literal = socket_address::parse(host_, port_);
+  auto known = literal ? std::vector{*literal} : resolver_.recall(host_, port_);
+  if (known.empty()) {
+    job_ = &resolver_.job_for(host_, port_);
+    job_->add(*this);
+    resolver_.reactor_.begin_external();
+  } else {
+    slot_.set_value(std::move(known));
+    state_ = state::done;
+  }
 }
 
 result<std::vector<socket_address>> resolve_awaiter::outcome() {
@@ -135,22 +147,24 @@ result<std::vector<socket_address>> resolve_awaiter::outcome() {
   return slot_.take_result();
 }
 
-void resolve_awaiter::abandon() noexcept {
-  std::exchange(job_, nullptr)->abandon();
-  reactor_.end_external();
+void resolve_awaiter::leave_job() noexcept {
+  unlink();
+  lookup_job& job = *std::exchange(job_, nullptr);
+  if (!job.wanted()) job.forget();
+  resolver_.reactor_.end_external();
 }
 
 bool resolve_awaiter::cancel(core::leaf* l) noexcept {
   auto& self = *static_cast<resolve_awaiter*>(l);
   if (self.state_ != state::waiting) return false;
-  self.abandon();
+  self.leave_job();
   self.stop();
   self.wake();
   return true;
 }
 
 resolve_awaiter::~resolve_awaiter() {
-  if (job_) abandon();
+  if (job_) leave_job();
 }
 
 }  // namespace detail
@@ -168,6 +182,20 @@ void name_resolver::set_cache(std::size_t hosts, std::chrono::nanoseconds life) 
 void name_resolver::forget() noexcept {
   by_host_.clear();
   entries_.clear();
+  while (!under_way_.empty()) under_way_.begin()->second->forget();
+}
+
+detail::lookup_job& name_resolver::job_for(const std::string& host, std::uint16_t port) {
+  if (const auto found = under_way_.find(host); found != under_way_.end()) return *found->second;
+  auto job = std::make_unique<detail::lookup_job>(*this, host, port);
+  const auto place = under_way_.emplace(job->host(), job.get()).first;
+  try {
+    reactor_.service<mobius::detail::thread_pool>().submit(*job);
+  } catch (...) {
+    under_way_.erase(place);
+    throw;
+  }
+  return *job.release();
 }
 
 std::vector<socket_address> name_resolver::recall(const std::string& host, std::uint16_t port) {
@@ -200,7 +228,7 @@ void name_resolver::remember(const std::string& host, const std::vector<socket_a
 }
 
 resolve_operation name_resolver::resolve(std::string host, std::uint16_t port) {
-  return {reactor_, std::move(host), port, lookup_};
+  return {*this, std::move(host), port};
 }
 
 resolve_operation resolve(std::string host, std::uint16_t port) {

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "../runtime/list_link.hpp"
 #include "../runtime/thread_pool.hpp"
 #include "address.hpp"
 
@@ -43,10 +44,17 @@ class name_resolver {
   using lookup = std::function<std::vector<socket_address>(const std::string& host, std::uint16_t port)>;
 
   explicit name_resolver(reactor& r);
+  name_resolver(const name_resolver&) = delete;
+  name_resolver& operator=(const name_resolver&) = delete;
+  ~name_resolver() { forget(); }
 
   /// The addresses of `host`, in the order in which they should be tried; literals short-cut, and what
-  /// was found lately comes from the cache. `localhost` is known without a hosts file (RFC 6761 6.3). The look-up owns its data, so a cancel ends the await at once and
-  /// abandons it; neither does the reactor's end wait for one that hangs. May overlap. Throws resolve_error.
+  /// was found lately comes from the cache. `localhost` is known without a hosts file (RFC 6761 6.3). May
+  /// overlap: those who ask for a host while it is being looked up share that look-up, whatever their
+  /// ports. It owns its data, so a cancel ends the await at once, and the look-up is abandoned when nobody
+  /// waits for it any more; neither does the reactor's end wait for one that hangs. Throws resolve_error.
+  ///
+  ///     const std::vector<socket_address> where = co_await names.resolve("example.com", 443);
   resolve_operation resolve(std::string host, std::uint16_t port);
 
   /// Takes another way to look names up: a test double. Forgets what was found before.
@@ -59,7 +67,8 @@ class name_resolver {
   /// getaddrinfo does not tell how long an answer holds. 256 and 30 s by default; 0 turns it off.
   /// Failures are not remembered.
   void set_cache(std::size_t hosts, std::chrono::nanoseconds life);
-  /// Forgets what was found, so that the next look-ups are made anew.
+  /// Forgets what was found, so that the next look-ups are made anew; what those under way find goes to
+  /// who waits for them, and is not remembered.
   void forget() noexcept;
   /// How many hosts are remembered.
   std::size_t remembered() const noexcept { return by_host_.size(); }
@@ -77,6 +86,8 @@ class name_resolver {
   /// What is remembered of a host, with this port; empty if nothing is.
   std::vector<socket_address> recall(const std::string& host, std::uint16_t port);
   void remember(const std::string& host, const std::vector<socket_address>& addresses);
+  /// The look-up of `host` that is under way, or a new one.
+  detail::lookup_job& job_for(const std::string& host, std::uint16_t port);
 
   reactor& reactor_;
   lookup lookup_;
@@ -84,14 +95,15 @@ class name_resolver {
   std::chrono::nanoseconds life_ = std::chrono::seconds(30);
   std::list<entry> entries_;  // the one used last comes first
   std::unordered_map<std::string_view, std::list<entry>::iterator> by_host_;
+  std::unordered_map<std::string_view, detail::lookup_job*> under_way_;
 };
 
 namespace detail {
 
-class resolve_awaiter final : public core::waiter {
+class resolve_awaiter final : public core::waiter, public core::list_link {
  public:
-  resolve_awaiter(reactor& r, std::string host, std::uint16_t port, name_resolver::lookup f)
-      : waiter(leaf_kind), reactor_(r), host_(std::move(host)), port_(port), lookup_(std::move(f)) {}
+  resolve_awaiter(name_resolver& r, std::string host, std::uint16_t port)
+      : waiter(leaf_kind), resolver_(r), host_(std::move(host)), port_(port) {}
   ~resolve_awaiter();
 
   template <class Promise>
@@ -107,12 +119,12 @@ class resolve_awaiter final : public core::waiter {
   friend class lookup_job;
   static const core::leaf_type leaf_kind;
   static bool cancel(core::leaf* self) noexcept;
-  void abandon() noexcept;
+  void begin();
+  void leave_job() noexcept;
 
-  reactor& reactor_;
+  name_resolver& resolver_;
   std::string host_;
   std::uint16_t port_;
-  name_resolver::lookup lookup_;
   lookup_job* job_ = nullptr;
   core::outcome_slot<std::vector<socket_address>> slot_;
 };
@@ -122,17 +134,16 @@ class resolve_awaiter final : public core::waiter {
 /// What `name_resolver::resolve` gives: awaited, the addresses.
 class [[nodiscard("co_await it")]] resolve_operation {
  public:
-  resolve_operation(reactor & r, std::string host, std::uint16_t port, name_resolver::lookup f)
-      : reactor_(&r), host_(std::move(host)), port_(port), lookup_(std::move(f)) {}
+  resolve_operation(name_resolver & r, std::string host, std::uint16_t port)
+      : resolver_(&r), host_(std::move(host)), port_(port) {}
   detail::resolve_awaiter operator co_await()&& {
-    return detail::resolve_awaiter(*reactor_, std::move(host_), port_, std::move(lookup_));
+    return detail::resolve_awaiter(*resolver_, std::move(host_), port_);
   }
 
  private:
-  reactor* reactor_;
+  name_resolver* resolver_;
   std::string host_;
   std::uint16_t port_;
-  name_resolver::lookup lookup_;
 };
 
 /// `name_resolver::resolve` of the current reactor's resolver.

@@ -148,6 +148,116 @@ TEST_CASE("the memory of names is bounded, and failures are not remembered") {
   });
 }
 
+namespace {
+
+// A look-up that counts its calls, and answers when it is told to.
+struct held_lookup {
+  std::shared_ptr<std::atomic<int>> calls = std::make_shared<std::atomic<int>>(0);
+  std::promise<void> go;
+
+  name_resolver::lookup function() {
+    return [calls = calls, wait = go.get_future().share()](const std::string& host, std::uint16_t port) {
+      const bool good = host != "none.example";
+      ++*calls;
+      wait.wait();
+      if (!good) throw resolve_error("resolve " + host + ": no such host");
+      return addresses({"127.0.0.7"}, port);
+    };
+  }
+};
+
+task<std::string> first_of(std::string host, std::uint16_t port) {
+  const auto found = co_await mobius::net::resolve(std::move(host), port);
+  co_return found.at(0).to_string();
+}
+
+}  // namespace
+
+TEST_CASE("those who ask for a host while it is looked up share the look-up, each with his port") {
+  mobius::testing::run([](world& w) -> task<> {
+    held_lookup held;
+    w.reactor.service<name_resolver>().set_lookup(held.function());
+    auto let_go = [&held]() -> task<> {
+      for (int i = 0; i < 20; ++i) co_await mobius::yield();
+      held.go.set_value();
+    };
+    auto all = mobius::when_all(first_of("some.example", 80), first_of("some.example", 81),
+                                first_of("other.example", 80), let_go());
+    auto [a, b, c, x] = co_await std::move(all);
+    static_cast<void>(x);
+    CHECK(a == "127.0.0.7:80");
+    CHECK(b == "127.0.0.7:81");
+    CHECK(c == "127.0.0.7:80");
+    CHECK(*held.calls == 2);
+    const std::string again = co_await first_of("some.example", 82);
+    CHECK(again == "127.0.0.7:82");
+    CHECK(*held.calls == 2);
+  });
+}
+
+TEST_CASE("a shared look-up that fails fails for all, and the next one is made anew") {
+  mobius::testing::run([](world& w) -> task<> {
+    held_lookup held;
+    w.reactor.service<name_resolver>().set_lookup(held.function());
+    held.go.set_value();
+    auto both = mobius::when_all(mobius::as_result(first_of("none.example", 80)),
+                                 mobius::as_result(first_of("none.example", 81)));
+    auto [a, b] = co_await std::move(both);
+    CHECK(a.error().what() == "resolve none.example: no such host");
+    CHECK(b.error().check<resolve_error>());
+    CHECK(*held.calls == 1);
+    auto third = co_await mobius::as_result(first_of("none.example", 80));
+    CHECK_FALSE(third.has_value());
+    CHECK(*held.calls == 2);
+  });
+}
+
+TEST_CASE("who shares a look-up may be cancelled by himself; abandoned by all, it is not joined any more") {
+  mobius::testing::run(
+      [](world& w) -> task<> {
+        held_lookup stuck;
+        held_lookup good;
+        auto& names = w.reactor.service<name_resolver>();
+        names.set_lookup(stuck.function());
+        auto impatient = mobius::timeout(5ms, first_of("some.example", 80));
+        auto patient = mobius::timeout(30ms, first_of("some.example", 81));
+        auto both =
+            mobius::when_all(mobius::as_result(std::move(impatient)), mobius::as_result(std::move(patient)));
+        auto [a, b] = co_await std::move(both);
+        CHECK(a.error().check<mobius::timed_out>());
+        CHECK(b.error().check<mobius::timed_out>());
+        CHECK(*stuck.calls == 1);
+        auto third = co_await mobius::as_result(mobius::timeout(5ms, first_of("some.example", 80)));
+        CHECK_FALSE(third.has_value());
+        CHECK(*stuck.calls == 2);
+        names.set_lookup(good.function());
+        good.go.set_value();
+        const std::string found = co_await first_of("some.example", 80);
+        CHECK(found == "127.0.0.7:80");
+        stuck.go.set_value();
+        co_await mobius::sleep(20ms);  // its threads come back
+      },
+      real_time);
+}
+
+TEST_CASE("what is found by a look-up that was forgotten meanwhile is given, and not remembered") {
+  mobius::testing::run([](world& w) -> task<> {
+    held_lookup held;
+    auto& names = w.reactor.service<name_resolver>();
+    names.set_lookup(held.function());
+    auto forget = [&]() -> task<> {
+      for (int i = 0; i < 20; ++i) co_await mobius::yield();
+      names.forget();
+      held.go.set_value();
+    };
+    auto both = mobius::when_all(first_of("some.example", 80), forget());
+    auto [found, x] = co_await std::move(both);
+    static_cast<void>(x);
+    CHECK(found == "127.0.0.7:80");
+    CHECK(names.remembered() == 0);
+  });
+}
+
 TEST_CASE("connect tries the addresses in order until one answers") {
   mobius::testing::run([](world& w) -> task<> {
     mobius::net::tcp_listener listener("127.0.0.1", 0);
