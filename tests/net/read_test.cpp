@@ -271,8 +271,10 @@ TEST_CASE("a read has its deadline, which loses no byte, and the stream with dea
       [k](world&) -> task<> {
         peers p = co_await connected_peers(k);
         mobius::net::with_deadlines stream(std::move(p.server), {.read = 5ms, .write = 20ms});
+        const std::string peer = stream.peer_address().to_string();
         auto none = co_await mobius::as_result(stream.receive());
         CHECK(none.error().check<mobius::timed_out>());
+        CHECK(none.error().what() == "read from " + peer + ": timed out after 5 ms");
         co_await p.client.write_all("late");
         std::array<char, 2> room{};
         const std::size_t n = co_await stream.read_some(std::span(room));
