@@ -151,11 +151,7 @@ void listener_state::close_socket() noexcept {
   // Unless somebody else listens there by now.
   if (inode_ != 0 && inode_of(path_) == inode_) ::unlink(path_.c_str());
   ::close(std::exchange(fd_, -1));
-}
-
-void listener_state::drop() noexcept {
-  begin_close();
-  release();
+  if (closer_) std::exchange(closer_, nullptr)->closed();
 }
 
 void listener_state::on_shutdown(open_socket* self) noexcept {
@@ -240,6 +236,43 @@ result<int> accept_awaiter::accepted() {
   const std::int32_t error = result_ == 0 ? EBADF : result_;
   if (error != EBUSY) listener_.error_ = 0;  // told once; the next accept tries again
   return system_failure(error, call);
+}
+
+// --- closing -----------------------------------------------------------------------------------
+
+const core::leaf_type listener_close_awaiter::leaf_kind{"close of a listener",
+                                                        &listener_close_awaiter::cancel};
+
+bool listener_close_awaiter::suspend(std::coroutine_handle<> h, core::context* ctx,
+                                     const std::source_location& where) {
+  handle_ = h;
+  ctx_ = ctx;
+  if (ctx) ctx->enter(*this, where);
+  if (!listener_ || listener_->fd_ < 0) return false;
+  listener_->closer_ = this;
+  listener_->reactor_.hold();
+  state_ = state::waiting;
+  return true;
+}
+
+void listener_close_awaiter::closed() noexcept {
+  listener_->reactor_.drop();
+  state_ = state::done;
+  wake();
+}
+
+listener_close_awaiter::~listener_close_awaiter() {
+  if (!listener_) return;
+  // Only user space knows of this wait, so its frame may go at any time.
+  if (listener_->closer_ == this) {
+    listener_->closer_ = nullptr;
+    listener_->reactor_.drop();
+  }
+  listener_->release();
+}
+
+listener_close_operation::~listener_close_operation() {
+  if (listener_) listener_->release();
 }
 
 }  // namespace mobius::net::detail

@@ -46,6 +46,47 @@ class accept_awaiter : public core::waiter {
   void ready(std::int32_t error) noexcept;
 };
 
+/// Someone who waits until the kernel has let go of a listening socket. It is no cancellation point:
+/// that is short, and who listens there next depends on it.
+class listener_close_awaiter final : public core::waiter {
+ public:
+  /// Takes over a share of the listener; null if there is none.
+  explicit listener_close_awaiter(listener_state* s) noexcept : waiter(leaf_kind), listener_(s) {}
+  ~listener_close_awaiter();
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h,
+                     std::source_location where = std::source_location::current()) {
+    return suspend(h, core::context_of(h), where);
+  }
+  bool suspend(std::coroutine_handle<> h, core::context* ctx, const std::source_location& where);
+  void await_resume() { leave(); }
+
+ private:
+  friend class listener_state;
+  static const core::leaf_type leaf_kind;
+  static bool cancel(core::leaf*) noexcept { return true; }
+  void closed() noexcept;
+
+  listener_state* listener_;
+};
+
+/// What a listener's `close` gives. It may be awaited or dropped; the closing goes on by itself.
+class listener_close_operation {
+ public:
+  explicit listener_close_operation(listener_state* s) noexcept : listener_(s) {}
+  listener_close_operation(listener_close_operation&& other) noexcept
+      : listener_(std::exchange(other.listener_, nullptr)) {}
+  listener_close_operation& operator=(listener_close_operation&&) = delete;
+  ~listener_close_operation();
+  listener_close_awaiter operator co_await() && noexcept {
+    return listener_close_awaiter(std::exchange(listener_, nullptr));
+  }
+
+ private:
+  listener_state* listener_;
+};
+
 class listener_state : private open_socket, private stream_counter {
  public:
   /// Takes over a listening socket. At most `max_open` connections at a time; 0 is no limit. `path`
@@ -54,7 +95,16 @@ class listener_state : private open_socket, private stream_counter {
   listener_state(const listener_state&) = delete;
   listener_state& operator=(const listener_state&) = delete;
 
-  void drop() noexcept;
+  /// Listens no more, and lets go of the handle's share.
+  void drop() noexcept {
+    begin_close();
+    release();
+  }
+  /// Listens no more; the handle's share goes on to who may wait for the end.
+  listener_close_operation close() noexcept {
+    begin_close();
+    return listener_close_operation(this);
+  }
   /// Listens no more; what the kernel has accepted is still handed out.
   void stop() noexcept;
   /// A stream was made of an accepted descriptor: whom its end is to be told.
@@ -76,6 +126,7 @@ class listener_state : private open_socket, private stream_counter {
 
  private:
   friend class accept_awaiter;
+  friend class listener_close_awaiter;
 
   struct accepting : core::completion_handler {
     explicit accepting(listener_state& s) noexcept
@@ -111,7 +162,8 @@ class listener_state : private open_socket, private stream_counter {
   accepting accept_{*this};
   pausing pause_{*this};
   accept_awaiter* acceptor_ = nullptr;  // from its wait to its resumption
-  std::vector<int> waiting_;            // from next_ on: accepted, in order
+  listener_close_awaiter* closer_ = nullptr;
+  std::vector<int> waiting_;  // from next_ on: accepted, in order
   std::size_t next_ = 0;
   std::size_t open_ = 0;
   std::size_t max_open_;

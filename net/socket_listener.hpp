@@ -38,9 +38,15 @@ class socket_listener {
   const socket_address& local_address() const { return state().address(); }
   /// How many connections it has handed out that have not ended.
   std::size_t open_connections() const { return state().open_connections(); }
-  /// Stops listening; a waiting accept fails with EBADF, and who was not yet accepted is reset.
-  void close() noexcept {
-    if (auto* s = std::exchange(state_, nullptr)) s->drop();
+  /// Stops listening at once: a waiting accept fails with EBADF, and who was not yet accepted is reset.
+  /// What it gives need not be awaited; when it has been, the kernel has let go of the socket, so that
+  /// the next one can listen there. That await is short and is no cancellation point.
+  ///
+  ///     co_await listener.close();
+  ///     listener = mobius::net::tcp_listener("127.0.0.1", port);
+  detail::listener_close_operation close() noexcept {
+    auto* s = std::exchange(state_, nullptr);
+    return s ? s->close() : detail::listener_close_operation(nullptr);
   }
   /// Stops listening in order: who has connected before is still handed out by `accept`, which then
   /// fails with EBADF. Open connections go on.

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -55,7 +56,9 @@ class port final : public port_state {
   port(Listener l, std::shared_ptr<factory> f)
       : port_state(std::move(f)), listener_(std::move(l)), address_(listener_.local_address()) {}
 
-  void close() noexcept override { listener_.close(); }
+  void close() noexcept override {
+    if (listener_) closing_.emplace(listener_.close());
+  }
   const socket_address& address() const override { return address_; }
 
   static task<> serve(std::shared_ptr<port> self) {
@@ -70,15 +73,22 @@ class port final : public port_state {
         co_await sleep(std::chrono::seconds(1));
       }
     }
+    if (self->closing_) co_await *std::move(self->closing_);
   }
 
  private:
+  // Whatever is wrong with one connection, the next ones still come.
   template <class S>
-  void begin(S s) {
-    if (auto p = build(s.peer_address())) start_protocol(std::move(p), std::move(s));
+  void begin(S s) noexcept {
+    try {
+      if (auto p = build(s.peer_address())) start_protocol(std::move(p), std::move(s));
+    } catch (...) {
+      report_unhandled(failure(), "a connection of a listening port");
+    }
   }
 
   Listener listener_;
+  std::optional<decltype(std::declval<Listener&>().close())> closing_;
   socket_address address_;
 };
 
@@ -101,7 +111,12 @@ class [[nodiscard("dropping it closes the port; keep() leaves it open")]] listen
 
   /// Where it listens, with the port that the kernel chose. Throws std::logic_error if there is no port.
   const socket_address& get_host() const;
-  /// Closes the port. The deferred ends when it accepts no more and its factory knows.
+  /// Closes the port; this handle then holds none. The deferred ends when the kernel has let go of the
+  /// socket, so that the next can listen there at once, and the factory has been told. Its connections
+  /// go on. A cancel of the deferred changes nothing. Throws std::logic_error if there is no port.
+  ///
+  ///     co_await port.stop_listening();
+  ///     port = listen(tcp_listener("127.0.0.1", 8007), std::make_shared<other_factory>());
   deferred<void> stop_listening();
   /// Listens until the reactor ends.
   void keep() noexcept { state_.reset(); }

@@ -278,3 +278,19 @@ TEST_CASE("a stream may outlive its listener, which then counts it no more") {
     CHECK(data.text() == "still here");
   });
 }
+
+TEST_CASE("when the close of a listener has ended, the next one listens there at once") {
+  mobius::testing::run([](world&) -> task<> {
+    tcp_listener listener("127.0.0.1", 0);
+    const auto where = listener.local_address();
+    for (int i = 0; i < 10; ++i) {
+      // While its accept stands in the kernel.
+      auto gone = co_await mobius::as_result(mobius::timeout(1s, listener.accept()));
+      CHECK(gone.error().check<mobius::timed_out>());
+      co_await listener.close();
+      CHECK_FALSE(listener);
+      co_await listener.close();  // of none: at once
+      listener = tcp_listener(where);
+    }
+  });
+}

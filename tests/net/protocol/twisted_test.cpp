@@ -146,7 +146,6 @@ TEST_CASE("Twisted's clients speak with our servers") {
         CHECK(said == "ok 10");
         CHECK(status == 0);
         co_await port.stop_listening();
-        co_await test::settle();
       },
       real_time);
 }
@@ -159,6 +158,5 @@ TEST_CASE("our clients speak with our servers") {
     const std::size_t right = co_await ask(kind, port.get_host().port());
     CHECK(right == messages().size());
     co_await port.stop_listening();
-    co_await test::settle();
   });
 }
