@@ -18,30 +18,33 @@
 namespace mobius::net {
 
 /// Bytes to be sent: a view of a std::string, string_view, span, vector of bytes, or lease.
+///
+/// It is laid out as the kernel's `iovec`, so that a list of them is sent as it stands.
 class const_buffer {
  public:
   /// No bytes.
   constexpr const_buffer() noexcept = default;
-  const_buffer(std::span<const std::byte> bytes) noexcept : bytes_(bytes) {}
-  const_buffer(std::span<const char> text) noexcept : bytes_(std::as_bytes(text)) {}
+  const_buffer(std::span<const std::byte> bytes) noexcept : data_(bytes.data()), size_(bytes.size()) {}
+  const_buffer(std::span<const char> text) noexcept : const_buffer(std::as_bytes(text)) {}
   /// A part of a buffer that is not const itself, such as `std::span(buffer).first(count)`.
   template <std::size_t N>
-  const_buffer(std::span<std::byte, N> bytes) noexcept : bytes_(bytes) {}
+  const_buffer(std::span<std::byte, N> bytes) noexcept : const_buffer(std::span<const std::byte>(bytes)) {}
   /// The same for chars.
   template <std::size_t N>
-  const_buffer(std::span<char, N> text) noexcept : bytes_(std::as_bytes(text)) {}
+  const_buffer(std::span<char, N> text) noexcept : const_buffer(std::as_bytes(text)) {}
   const_buffer(std::string_view text) noexcept : const_buffer(std::span(text)) {}
   const_buffer(const std::string& text) noexcept : const_buffer(std::string_view(text)) {}
   const_buffer(const char* text) noexcept : const_buffer(std::string_view(text)) {}
-  const_buffer(const lease& l) noexcept : bytes_(l.bytes()) {}
+  const_buffer(const lease& l) noexcept : const_buffer(l.bytes()) {}
 
   /// The bytes.
-  std::span<const std::byte> bytes() const noexcept { return bytes_; }
+  std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
   /// How many there are.
-  std::size_t size() const noexcept { return bytes_.size(); }
+  std::size_t size() const noexcept { return size_; }
 
  private:
-  std::span<const std::byte> bytes_;
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
 };
 
 /// A write that ended after a part of its bytes had been sent, or after its cancel: the stream

@@ -34,6 +34,9 @@ std::size_t read_some_awaiter::take() { return received_ != 0 ? received_ : stre
 
 namespace {
 
+static_assert(sizeof(const_buffer) == sizeof(iovec) && std::is_standard_layout_v<const_buffer> &&
+              alignof(const_buffer) == alignof(iovec));
+
 std::uint64_t size_of(std::span<const const_buffer> list) noexcept {
   std::uint64_t total = 0;
   for (const const_buffer& b : list) total += b.size();
@@ -46,14 +49,17 @@ gather_awaiter::gather_awaiter(stream_state& s, std::span<const const_buffer> li
     : write_waiter(s, *this, size_of(list)), rest_(list) {}
 
 void gather_awaiter::prepare(core::request& r) noexcept {
-  std::size_t used = 0;
-  for (std::size_t i = 0; i < rest_.size() && used < at_once; ++i) {
-    const auto bytes = rest_[i].bytes().subspan(i == 0 ? begin_ : 0);
-    if (bytes.empty()) continue;
-    vectors_[used++] = {const_cast<std::byte*>(bytes.data()), bytes.size()};
+  if (begin_ != 0) {  // a short send, which MSG_WAITALL makes rare: the rest of its last buffer by itself
+    const auto bytes = rest_.front().bytes().subspan(begin_);
+    r.address = reinterpret_cast<std::uint64_t>(bytes.data());
+    r.length = static_cast<std::uint32_t>(std::min(bytes.size(), most_at_once));
+    return;
   }
-  message_.msg_iov = vectors_.data();
-  message_.msg_iovlen = used;
+  // A request of nothing but empty ones would send nothing, for ever.
+  while (rest_.front().size() == 0) rest_ = rest_.subspan(1);
+  // The kernel only reads them.
+  message_.msg_iov = reinterpret_cast<iovec*>(const_cast<const_buffer*>(rest_.data()));
+  message_.msg_iovlen = std::min(rest_.size(), at_once);
   r.opcode = IORING_OP_SENDMSG;
   r.address = reinterpret_cast<std::uint64_t>(&message_);
   r.length = 1;

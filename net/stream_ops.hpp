@@ -4,7 +4,6 @@
 
 #include <sys/socket.h>
 
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -144,12 +143,11 @@ class gather_awaiter final : public write_waiter, private write_source {
   void prepare(core::request& r) noexcept override;
   std::int32_t completed(write_waiter& w, std::int32_t result) noexcept override;
 
-  static constexpr std::size_t at_once = 16;
+  static constexpr std::size_t at_once = 1024;  // the kernel's UIO_MAXIOV
 
   std::span<const const_buffer> rest_;
   std::size_t begin_ = 0;  // of the first of them: sent already
   msghdr message_{};
-  std::array<iovec, at_once> vectors_;
 };
 
 /// The awaiter of `send_file`: reads a piece, sends it, and so on, all at the front of the queue.

@@ -124,10 +124,9 @@ void stream_state::start_send() {
   if (front.source_) {
     front.source_->prepare(r);
   } else {
-    constexpr std::size_t most = 1U << 30;
     const auto rest = front.bytes_.subspan(front.sent_);
     r.address = reinterpret_cast<std::uint64_t>(rest.data());
-    r.length = static_cast<std::uint32_t>(std::min(rest.size(), most));
+    r.length = static_cast<std::uint32_t>(std::min(rest.size(), most_at_once));
   }
   reactor_.start(send_, r);
   sending_ = true;

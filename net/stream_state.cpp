@@ -103,10 +103,9 @@ void stream_state::receive_into(read_waiter& reader) {
     if (!reader.spare_) return reader.ready(-ENOMEM);
     to = reader.spare_->bytes;
   }
-  constexpr std::size_t most = 1U << 30;
   core::request r{.opcode = IORING_OP_RECV, .fd = fd_};
   r.address = reinterpret_cast<std::uint64_t>(to.data());
-  r.length = static_cast<std::uint32_t>(std::min(to.size(), most));
+  r.length = static_cast<std::uint32_t>(std::min(to.size(), most_at_once));
   reactor_.start(receive_, r, idle_);
   armed_ = true;
   direct_ = true;

@@ -28,6 +28,9 @@ namespace core = mobius::detail;
 class stream_state;
 class close_awaiter;
 
+/// Bytes that one request of the kernel may be about: its own limit is a little below 2 GiB.
+inline constexpr std::size_t most_at_once = 1U << 30;
+
 /// Something with a socket, which a reactor that ends closes.
 struct open_socket : core::list_link {
   using function = void (*)(open_socket*) noexcept;

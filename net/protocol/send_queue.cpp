@@ -18,6 +18,12 @@ std::size_t block_for(std::size_t size) noexcept {
   return size <= most_in_pool ? largest_pooled : size + sizeof(send_piece);
 }
 
+// The first piece is of the size of what it is for, so that a small answer takes a small block. Where
+// one is not enough more will come, and few large pieces leave better than many small ones.
+std::size_t wanted(bool first, std::size_t size) noexcept {
+  return first ? size : std::max(size, largest_pooled - sizeof(send_piece));
+}
+
 }  // namespace
 
 send_piece* send_piece::make(std::size_t size) {
@@ -39,7 +45,7 @@ std::size_t send_piece::append(std::span<const std::byte> bytes) noexcept {
 void send_queue::append(std::span<const std::byte> bytes) {
   if (first_) bytes = bytes.subspan(last_->append(bytes));
   while (!bytes.empty()) {
-    push(send_piece::make(bytes.size()));
+    push(send_piece::make(wanted(!first_, bytes.size())));
     bytes = bytes.subspan(last_->append(bytes));
   }
 }

@@ -114,7 +114,7 @@ class stream_transport<S>::sender : public core::pooled {
                              &stream_transport::sent>;
   struct gathered {
     explicit gathered(stream_transport& owner) noexcept : wait(owner) {}
-    std::array<const_buffer, 16> list;
+    std::array<const_buffer, 128> list;
     sender::wait<std::span<const const_buffer>> wait;
   };
   template <class R>
