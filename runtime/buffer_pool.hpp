@@ -55,6 +55,8 @@ class buffer_pool : public buffer_owner {
   /// The kernel ran out: true if it may try again at once, as some have come back or were added.
   bool replenish() noexcept { return with_kernel_ != 0 || grow(); }
 
+  /// How many the program holds: queued in streams, or leased.
+  std::uint16_t held() const noexcept { return static_cast<std::uint16_t>(total_ - with_kernel_); }
   /// True if the kernel has none.
   bool dry() const noexcept { return with_kernel_ == 0; }
 
