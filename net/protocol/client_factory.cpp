@@ -10,14 +10,20 @@ namespace mobius::net {
 void connector::connect() {
   if (state_ != status::disconnected)
     throw std::logic_error("connector::connect: it is connecting or connected to " + get_destination());
+  if (!started_) factory_->do_start();
+  started_ = true;
   state_ = status::connecting;
   self_ = shared_from_this();
-  if (!std::exchange(started_, true)) factory_->do_start();
-  factory_->started_connecting(*this);
-  if (state_ != status::connecting) return;
-  auto attempt = endpoint_->connect(factory_);
-  attempt_.emplace(attempt);
-  std::move(attempt).add_both([this](result<std::shared_ptr<protocol>> r) { finished(std::move(r)); });
+  try {
+    factory_->started_connecting(*this);
+    if (state_ != status::connecting) return;
+    auto attempt = endpoint_->connect(factory_);
+    attempt_.emplace(attempt);
+    std::move(attempt).add_both([this](result<std::shared_ptr<protocol>> r) { finished(std::move(r)); });
+  } catch (...) {
+    over([] {});
+    throw;
+  }
 }
 
 void connector::finished(result<std::shared_ptr<protocol>> outcome) {

@@ -34,10 +34,13 @@ bool in_order(const failure& reason) noexcept {
 }
 
 template <class Connect>
-deferred<protocol_ptr> connect_with(Connect connecting, std::chrono::nanoseconds limit,
+deferred<protocol_ptr> connect_with(Connect connecting, std::string where, std::chrono::nanoseconds limit,
                                     std::shared_ptr<factory> f) {
   auto use = std::make_unique<factory_use>(f);
-  auto s = co_await timeout(limit, std::move(connecting));
+  auto connected = co_await as_result(timeout(limit, std::move(connecting)));
+  if (!connected && connected.error().template check<timed_out>())
+    throw timed_out("connect " + where + ": timed out after " + mobius::detail::to_text(limit));
+  auto s = std::move(connected).value();
   protocol_ptr p = f->build_protocol(s.peer_address());
   if (!p) throw no_protocol();
   const transport_ref t = start_protocol(p, std::move(s));
@@ -53,7 +56,7 @@ tcp_client_endpoint::tcp_client_endpoint(std::string host, std::uint16_t port,
     : host_(std::move(host)), port_(port), timeout_(timeout), options_(options) {}
 
 deferred<protocol_ptr> tcp_client_endpoint::connect(std::shared_ptr<factory> f) {
-  return connect_with(net::connect(host_, port_, options_), timeout_, std::move(f));
+  return connect_with(net::connect(host_, port_, options_), describe(), timeout_, std::move(f));
 }
 
 std::string tcp_client_endpoint::describe() const { return host_and_port(host_, port_); }
@@ -62,7 +65,7 @@ unix_client_endpoint::unix_client_endpoint(std::string name, std::chrono::nanose
     : name_(std::move(name)), timeout_(timeout) {}
 
 deferred<protocol_ptr> unix_client_endpoint::connect(std::shared_ptr<factory> f) {
-  return connect_with(connect_unix(name_), timeout_, std::move(f));
+  return connect_with(connect_unix(name_), describe(), timeout_, std::move(f));
 }
 
 std::string unix_client_endpoint::describe() const { return "unix:" + name_; }

@@ -31,14 +31,15 @@ class factory : public std::enable_shared_from_this<factory> {
   /// client's connect fails with it.
   virtual std::shared_ptr<protocol> build_protocol(const socket_address& peer) = 0;
 
-  /// Called when its first port or connector begins.
+  /// Called when its first port or connector begins, which fails with what this throws.
   virtual void start_factory() {}
-  /// Called when the last has ended.
+  /// Called when the last has ended; what it throws is reported.
   virtual void stop_factory() {}
 
   /// A port or connector of it begins.
   void do_start() {
-    if (ports_++ == 0) start_factory();
+    if (ports_ == 0) start_factory();
+    ++ports_;
   }
   /// A port or connector of it ends; ignored if there is none.
   void do_stop() {

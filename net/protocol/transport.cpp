@@ -18,6 +18,16 @@ namespace {
 // Smaller ones are copied: a buffer of the reactor should not wait for a peer with little in it.
 constexpr std::size_t worth_keeping = 2048;
 
+// At the end there is no connection left to lose for what somebody throws.
+template <class F>
+void guarded(const char* where, F f) noexcept {
+  try {
+    f();
+  } catch (...) {
+    report_unhandled(failure(), where);
+  }
+}
+
 }  // namespace
 
 transport::transport() : node(&transport::run_node), reactor_(reactor::current()) {}
@@ -151,16 +161,20 @@ void transport::run_node(node* n) noexcept {
 }
 
 void transport::flush() noexcept {
+  // A producer that is asked for more in here is served by this loop.
+  if (std::exchange(flushing_, true)) return;
   while (!lost_ && !sending_ && !queue_.empty()) {
     sending_ = true;
     try {
-      if (!begin_send(queue_)) return;
+      if (!begin_send(queue_)) break;
     } catch (...) {
       sending_ = false;
-      return lose(failure());
+      lose(failure());
+      break;
     }
     output_done();
   }
+  flushing_ = false;
 }
 
 void transport::output_done() noexcept {
@@ -255,12 +269,10 @@ void transport::tell_lost() noexcept {
   if (std::exchange(told_, true)) return;
   const std::shared_ptr<net::protocol> told = std::exchange(protocol_, nullptr);
   const failure reason = extras_->end->reason;
-  try {
+  guarded("stop_producing of a producer", [this] {
     if (producer* p = std::exchange(extras_->source, nullptr)) p->stop_producing();
-    told->connection_lost(reason);
-  } catch (...) {
-    report_unhandled(failure(), "connection_lost of a protocol");
-  }
+  });
+  guarded("connection_lost of a protocol", [&] { told->connection_lost(reason); });
   while (connection_observer* o = extras_->observers) {
     extras_->observers = std::exchange(o->next_, nullptr);
     o->connection_ended(reason);

@@ -239,6 +239,7 @@ class transport : public producer, public detail::core::pooled, private detail::
   bool input_ended_ = false;
   bool pumping_ = false;
   bool sending_ = false;
+  bool flushing_ = false;
   bool queued_ = false;         // the node stands in the ready queue
   bool closing_ = false;        // lose_connection
   bool write_closing_ = false;  // lose_write_connection

@@ -97,7 +97,7 @@ inline std::string pattern(std::size_t size) {
 }
 
 /// Lets the kernel's completions come in.
-inline mobius::task<> settle(int turns = 20) {
+inline mobius::task<> settle(int turns = 30) {
   for (int i = 0; i < turns; ++i) co_await mobius::yield();
 }
 

@@ -233,18 +233,18 @@ TEST_CASE("a connection whose preparation fails counts as failed, and nobody is 
 }
 
 TEST_CASE("a protocol runs on any stream, and when it ends is awaited") {
-  const test::over kind = GENERATE(from_range(test::every_kind));
-  mobius::testing::run([kind](world&) -> task<> {
-    test::ends e = co_await test::connected(kind);
+  const test::kind k = GENERATE(from_range(test::every_kind));
+  mobius::testing::run([k](world&) -> task<> {
+    test::peers e = co_await test::connected_peers(k);
     auto p = std::make_shared<recorder>();
-    with_deadlines<socket_stream> limited(std::move(e.near), {.read = 1h, .write = 1h});
+    with_deadlines<socket_stream> limited(std::move(e.client), {.read = 1h, .write = 1h});
     auto d = run_protocol(p, std::move(limited));
     p->transport().write(test::pattern(200'000));
-    co_await e.far.write_all("there");
-    std::string got = co_await test::read(e.far, 200'000);
+    co_await e.server.write_all("there");
+    std::string got = co_await test::read_exactly(e.server, 200'000);
     CHECK(got == test::pattern(200'000));
     co_await test::until([&] { return p->received == "there"; });
-    e.far = socket_stream();
+    e.server = socket_stream();
     co_await std::move(d);
     CHECK(p->lost);
   });
@@ -252,9 +252,9 @@ TEST_CASE("a protocol runs on any stream, and when it ends is awaited") {
 
 TEST_CASE("cancelling the wait for a connection's end aborts it") {
   mobius::testing::run([](world&) -> task<> {
-    test::ends e = co_await test::connected(test::over::tcp);
+    test::peers e = co_await test::connected_peers(test::kind::tcp4);
     auto p = std::make_shared<recorder>();
-    auto d = run_protocol(p, std::move(e.near));
+    auto d = run_protocol(p, std::move(e.client));
     d.cancel();
     co_await std::move(d);
     CHECK(p->log->back() == test::aborted);
@@ -262,31 +262,31 @@ TEST_CASE("cancelling the wait for a connection's end aborts it") {
 }
 
 TEST_CASE("a coroutine takes the stream out of a protocol, after what was written and with every byte") {
-  const test::over kind = GENERATE(from_range(test::every_kind));
+  const test::kind k = GENERATE(from_range(test::every_kind));
   const bool paused = GENERATE(false, true);
-  mobius::testing::run([kind, paused](world&) -> task<> {
-    test::ends e = co_await test::connected(kind);
+  mobius::testing::run([k, paused](world&) -> task<> {
+    test::peers e = co_await test::connected_peers(k);
     auto p = std::make_shared<recorder>();
-    const transport_ref t = start_protocol(p, std::move(e.near));
+    const transport_ref t = start_protocol(p, std::move(e.client));
     if (paused) {
       t->pause_producing();
-      co_await e.far.write_all("early ");
+      co_await e.server.write_all("early ");
       co_await test::settle();
     }
     t->write(test::pattern(300'000));
     auto taking = take_stream<socket_stream>(*t);
     CHECK_THROWS_AS(take_stream<socket_stream>(*t), std::logic_error);
     CHECK_THROWS_AS(take_stream<tcp_stream>(*t), std::logic_error);
-    std::string got = co_await test::read(e.far, 300'000);
+    std::string got = co_await test::read_exactly(e.server, 300'000);
     CHECK(got == test::pattern(300'000));
     taken_stream<socket_stream> taken = co_await std::move(taking);
-    co_await e.far.write_all("late");
-    e.far.shutdown_write();
-    std::string rest = co_await test::read(taken.stream);
+    co_await e.server.write_all("late");
+    e.server.shutdown_write();
+    std::string rest = co_await test::read_all(taken.stream);
     CHECK(taken.unread + rest == (paused ? "early late" : "late"));
     co_await taken.stream.write_all("from the coroutine");
     taken.stream.shutdown_write();
-    got = co_await test::read(e.far);
+    got = co_await test::read_all(e.server);
     CHECK(got == "from the coroutine");
     CHECK(p->log->back() == "lost: the stream was taken out of its protocol");
     CHECK_FALSE(t->connected());
@@ -295,9 +295,9 @@ TEST_CASE("a coroutine takes the stream out of a protocol, after what was writte
 
 TEST_CASE("taking the stream of a connection that ends meanwhile fails with the reason") {
   mobius::testing::run([](world&) -> task<> {
-    test::ends e = co_await test::connected(test::over::tcp);
+    test::peers e = co_await test::connected_peers(test::kind::tcp4);
     auto p = std::make_shared<recorder>();
-    const transport_ref t = start_protocol(p, std::move(e.near));
+    const transport_ref t = start_protocol(p, std::move(e.client));
     t->write(std::string(10'000'000, 'x'));
     auto taking = take_stream<socket_stream>(*t);
     t->abort_connection();

@@ -1,3 +1,7 @@
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <future>
 #include <mobius/net.hpp>
 #include <mobius/runtime.hpp>
 #include <mobius/testing.hpp>
@@ -133,7 +137,6 @@ TEST_CASE("connecting fails with the reason: refused, no protocol, what building
         CHECK(f->ports() == 0);
       }
       co_await port.stop_listening();
-      co_await test::settle();
     }
     auto r =
         co_await mobius::as_result(client_from_string(client)->connect(std::make_shared<counting_factory>()));
@@ -155,7 +158,7 @@ TEST_CASE("a server closes connections without a protocol, and reports what buil
     listening_port port = listen(tcp_listener("127.0.0.1", 0), std::make_shared<odd>());
     for (int i = 0; i < 2; ++i) {
       socket_stream s = co_await connect(port.get_host());
-      std::string all = co_await test::read(s);
+      std::string all = co_await test::read_all(s);
       CHECK(all.empty());
     }
     auto unhandled = w.unhandled.take();
@@ -174,6 +177,109 @@ TEST_CASE("listening where somebody listens fails the deferred") {
     CHECK(r.error().check<std::system_error>());
     co_await port.stop_listening();
   });
+}
+
+TEST_CASE("when stop_listening has ended, the next one listens on the same port at once") {
+  mobius::testing::run([](world&) -> task<> {
+    auto f = std::make_shared<counting_factory>();
+    const std::string path = test::socket_path();
+    listening_port port = listen(tcp_listener("127.0.0.1", 0), f);
+    listening_port local = listen(unix_listener(path), f);
+    const socket_address where = port.get_host();
+    for (int i = 0; i < 10; ++i) {
+      INFO(i);
+      // With a connection that it has accepted, one that it may not have, or none.
+      socket_stream a, b;
+      if (i % 3 != 0) a = co_await connect(where);
+      if (i % 3 == 1) co_await test::until([&] { return !f->built.empty() && f->built.back()->connected(); });
+      if (i % 3 != 0) b = co_await connect_unix(path);
+      co_await port.stop_listening();
+      co_await local.stop_listening();
+      CHECK(f->stops == i + 1);
+      port = listen(tcp_listener(where), f);
+      local = listen(unix_listener(path, {.replace_stale = false}), f);
+      socket_stream next = co_await connect(where);
+      CHECK(next);
+    }
+    CHECK_THROWS_AS(listening_port().stop_listening(), std::logic_error);
+    auto first = port.stop_listening();
+    co_await local.stop_listening();
+    co_await std::move(first);
+    co_await test::settle();
+  });
+}
+
+TEST_CASE("a cancel of stop_listening's deferred, or dropping it, does not keep the port open") {
+  const bool drop = GENERATE(false, true);
+  mobius::testing::run([drop](world&) -> task<> {
+    listening_port port = listen(tcp_listener("127.0.0.1", 0), std::make_shared<counting_factory>());
+    const socket_address where = port.get_host();
+    auto d = port.stop_listening();
+    if (!drop) {
+      d.cancel();
+      auto r = co_await mobius::as_result(std::move(d));
+      CHECK(r.error().check<mobius::cancelled>());
+    }
+    d = mobius::deferred<void>();
+    co_await test::settle();
+    auto r = co_await mobius::as_result(connect(where));
+    CHECK_FALSE(r.has_value());
+  });
+}
+
+TEST_CASE("connecting that takes longer than the endpoint's timeout fails, and says where to") {
+  mobius::testing::run([](world& w) -> task<> {
+    std::promise<void> answer;
+    w.reactor.service<name_resolver>().set_lookup(
+        [wait = answer.get_future().share()](const std::string&, std::uint16_t) {
+          wait.wait();
+          return std::vector<socket_address>();
+        });
+    auto f = std::make_shared<counting_factory>();
+    auto d = client_from_string("tcp:slow.example:9:timeout=7")->connect(f);
+    co_await test::settle();
+    CHECK(f->ports() == 1);
+    w.clock.advance(6999ms);
+    co_await test::settle();
+    CHECK_FALSE(d.ready());
+    w.clock.advance(1ms);
+    auto r = co_await mobius::as_result(std::move(d));
+    REQUIRE_FALSE(r.has_value());
+    CHECK(r.error().check<mobius::timed_out>());
+    CHECK(r.error().what() == "connect slow.example:9: timed out after 7 s");
+    CHECK(f->ports() == 0);
+    CHECK(f->built.empty());
+    answer.set_value();  // the abandoned thread ends
+    co_await mobius::offload([] { std::this_thread::sleep_for(10ms); });
+  });
+}
+
+TEST_CASE("a server that never accepts, and a network that is not there, are errors that name the peer") {
+  mobius::testing::run(
+      [](world&) -> task<> {
+        // A full backlog: the kernel does not answer the next.
+        const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const socket_address loopback = *socket_address::parse("127.0.0.1", 0);
+        REQUIRE(::bind(fd, loopback.data(), loopback.size()) == 0);
+        REQUIRE(::listen(fd, 0) == 0);
+        const socket_address full = socket_address::local_of(fd);
+        socket_stream first = co_await connect(full);
+        auto f = std::make_shared<counting_factory>();
+        tcp_client_endpoint endpoint("127.0.0.1", full.port(), 30ms);
+        auto r = co_await mobius::as_result(endpoint.connect(f));
+        REQUIRE_FALSE(r.has_value());
+        CHECK(r.error().what() == "connect " + full.to_string() + ": timed out after 30 ms");
+        ::close(fd);
+
+        tcp_client_endpoint nowhere("255.255.255.255", 9, 5s);
+        auto n = co_await mobius::as_result(nowhere.connect(f));
+        REQUIRE_FALSE(n.has_value());
+        CHECK(n.error().check<std::system_error>());
+        CHECK(n.error().what().starts_with("connect 255.255.255.255:9: "));
+        CHECK(f->ports() == 0);
+        CHECK(f->built.empty());
+      },
+      {.virtual_time = false});
 }
 
 TEST_CASE("cancelling a connect ends the attempt with cancelled") {
@@ -235,7 +341,7 @@ TEST_CASE("the limit of all connections closes those above it, or gives them a p
     socket_stream b = co_await connect(port.get_host());
     co_await test::until([&] { return limited->open() == 2; });
     socket_stream c = co_await connect(port.get_host());
-    std::string told = co_await test::read(c);
+    std::string told = co_await test::read_all(c);
     CHECK(told == (overflow ? "full" : ""));
     a = socket_stream();
     co_await test::until([&] { return limited->open() == 1; });
@@ -263,7 +369,7 @@ TEST_CASE("the limit by peer counts each host by itself") {
     socket_stream b = co_await connect(port.get_host(), other);
     co_await test::until([&] { return limited->open("127.0.0.1") + limited->open("127.0.0.2") == 2; });
     socket_stream c = co_await connect(port.get_host());
-    std::string nothing = co_await test::read(c);
+    std::string nothing = co_await test::read_all(c);
     CHECK(nothing.empty());
     a.abort();
     b.abort();

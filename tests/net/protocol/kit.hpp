@@ -1,43 +1,19 @@
 #pragma once
-// What the tests of protocols share: connected pairs of each kind of stream, a protocol that notes
-// what happens to it, and a transport without a connection.
+// What the tests of protocols share beside the peers of all streams: a protocol that notes what happens
+// to it, and a transport without a connection.
 
-#include <unistd.h>
-
-#include <array>
+#include <chrono>
 #include <memory>
 #include <mobius/net.hpp>
 #include <mobius/runtime.hpp>
-#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "net/peers.hpp"
+
 namespace test {
 
-/// The kinds of streams that the same tests run over.
-enum class over { tcp, unix_path, pair };
-inline constexpr std::array every_kind{over::tcp, over::unix_path, over::pair};
-
-inline std::ostream& operator<<(std::ostream& out, over k) {
-  return out << std::array{"tcp", "unix", "pair"}.at(static_cast<std::size_t>(k));
-}
-
-/// Two connected ends.
-struct ends {
-  mobius::net::socket_stream near;
-  mobius::net::socket_stream far;
-};
-
-/// A path for a unix socket that no other test uses.
-std::string socket_path();
-mobius::task<ends> connected(over kind);
-
-/// The seed of a random test, printed; MOBIUS_SEED repeats it.
-std::uint64_t seed();
-
-/// Lets the kernel's completions come in.
-mobius::task<> settle(int turns = 30);
 /// Turns the loop until `done()`, at most for some seconds of real time; false if it never was.
 template <class F>
 mobius::task<bool> until(F done) {
@@ -48,9 +24,6 @@ mobius::task<bool> until(F done) {
   }
   co_return true;
 }
-/// Reads to the end, or `size` bytes.
-mobius::task<std::string> read(mobius::net::socket_stream& s, std::size_t size = std::size_t(-1));
-std::string pattern(std::size_t size);
 
 using events = std::vector<std::string>;
 

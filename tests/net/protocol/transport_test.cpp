@@ -19,10 +19,10 @@ using mobius::net::transport;
 using mobius::net::transport_ref;
 using mobius::testing::world;
 using test::aborted;
-using test::ends;
 using test::events;
 using test::in_order;
-using test::over;
+using test::kind;
+using test::peers;
 using test::recorder;
 
 namespace {
@@ -30,13 +30,13 @@ namespace {
 // Runs a test over each kind of stream: `body(protocol, transport, far end)`.
 template <class Protocol = recorder, class Body, class... Args>
 void over_each(Body body, Args... args) {
-  const over kind = GENERATE(from_range(test::every_kind));
-  INFO(kind);
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
   auto run = [&](world&) -> task<> {
-    ends e = co_await test::connected(kind);
+    peers e = co_await test::connected_peers(k);
     auto p = std::make_shared<Protocol>(args...);
-    const transport_ref t = start_protocol(p, std::move(e.near));
-    co_await body(*p, *t, e.far);
+    const transport_ref t = start_protocol(p, std::move(e.client));
+    co_await body(*p, *t, e.server);
   };
   mobius::testing::run(run);
 }
@@ -72,24 +72,59 @@ TEST_CASE("what is written leaves in order, whole, however it is given") {
     t.write_sequence(list);
     CHECK(t.unsent() == expected.size());
     t.lose_connection();
-    std::string got = co_await test::read(far);
+    std::string got = co_await test::read_all(far);
     CHECK(got == expected);
   });
 }
 
-TEST_CASE("writes of one turn leave as one send") {
-  mobius::testing::run([](world& w) -> task<> {
-    ends e = co_await test::connected(over::tcp);
+TEST_CASE("writes of one turn leave as one send, however many and however large they are") {
+  struct shape {
+    int count;
+    std::size_t size;
+  };
+  const shape given = GENERATE(shape{100, 1}, shape{1000, 60}, shape{120, 3000}, shape{3, 100'000});
+  INFO(given.count << " writes of " << given.size);
+  mobius::testing::run([given](world& w) -> task<> {
+    peers e = co_await test::connected_peers(kind::tcp4);
     auto p = std::make_shared<recorder>();
-    const transport_ref t = start_protocol(p, std::move(e.near));
+    const transport_ref t = start_protocol(p, std::move(e.client));
     co_await test::settle();
     const auto before = w.reactor.stats().submissions;
-    for (int i = 0; i < 100; ++i) t->write("x");
+    std::string all;
+    for (int i = 0; i < given.count; ++i) {
+      std::string text(given.size, static_cast<char>('a' + i % 26));
+      all += text;
+      t->write(std::move(text));
+    }
     co_await mobius::yield();
     const auto sends = w.reactor.stats().submissions - before;
     CHECK(sends == 1);
-    std::string got = co_await test::read(e.far, 100);
-    CHECK(got == std::string(100, 'x'));
+    std::string got = co_await test::read_exactly(e.server, all.size());
+    CHECK(got == all);
+    t->lose_connection();
+  });
+}
+
+TEST_CASE("what is written while a send is under way leaves as one behind it") {
+  mobius::testing::run([](world& w) -> task<> {
+    peers e = co_await test::connected_peers(kind::tcp4);
+    const transport_ref t = start_protocol(std::make_shared<recorder>(), std::move(e.client));
+    co_await test::settle();
+    const auto before = w.reactor.stats().submissions;
+    std::string all(20'000'000, 'x');  // more than the kernel takes
+    t->write(all);
+    for (int i = 0; i < 300; ++i) {
+      co_await mobius::yield();
+      t->write("piece " + std::to_string(i));
+      all += "piece " + std::to_string(i);
+    }
+    // The receives of the far end are no sends: it reads by one that stays armed.
+    std::string got = co_await test::read_exactly(e.server, all.size());
+    CHECK(got == all);
+    co_await test::until([&] { return t->unsent() == 0; });
+    const auto submitted = w.reactor.stats().submissions - before;
+    INFO(submitted);
+    CHECK(submitted < 150);
     t->lose_connection();
   });
 }
@@ -105,7 +140,7 @@ TEST_CASE(
     CHECK(t.connected());
     t.write("and this");
     co_await far.write_all("not delivered");
-    std::string got = co_await test::read(far);
+    std::string got = co_await test::read_all(far);
     CHECK(got == large + "and this");
     co_await test::until([&] { return p.lost; });
     CHECK(*p.log == events{"made", in_order});
@@ -131,13 +166,13 @@ TEST_CASE("connection_lost never comes inside the call that ends the connection"
 
 TEST_CASE("abort_connection resets a TCP peer and drops what is unsent") {
   mobius::testing::run([](world&) -> task<> {
-    ends e = co_await test::connected(over::tcp);
+    peers e = co_await test::connected_peers(kind::tcp4);
     auto p = std::make_shared<recorder>();
-    const transport_ref t = start_protocol(p, std::move(e.near));
+    const transport_ref t = start_protocol(p, std::move(e.client));
     t->write(std::string(10'000'000, 'x'));
     co_await test::settle();
     t->abort_connection();
-    auto r = co_await mobius::as_result(test::read(e.far));
+    auto r = co_await mobius::as_result(test::read_all(e.server));
     REQUIRE_FALSE(r.has_value());
     CHECK(r.error().what().find("Connection reset by peer") != std::string::npos);
     CHECK(*p->log == events{"made", aborted});
@@ -146,13 +181,13 @@ TEST_CASE("abort_connection resets a TCP peer and drops what is unsent") {
 
 TEST_CASE("a reset by the peer is the reason of the loss") {
   mobius::testing::run([](world&) -> task<> {
-    ends e = co_await test::connected(over::tcp);
+    peers e = co_await test::connected_peers(kind::tcp4);
     auto p = std::make_shared<recorder>();
-    const transport_ref t = start_protocol(p, std::move(e.near));
+    const transport_ref t = start_protocol(p, std::move(e.client));
     const auto peer = t->get_peer();
     const auto host = t->get_host();
     CHECK(peer.port() != 0);
-    e.far.abort();
+    e.server.abort();
     co_await test::until([&] { return p->lost; });
     CHECK(*p->log == events{"made", "lost: read from " + peer.to_string() + ": Connection reset by peer"});
     CHECK(t->get_peer() == peer);
@@ -161,13 +196,13 @@ TEST_CASE("a reset by the peer is the reason of the loss") {
 }
 
 TEST_CASE("lose_connection with a deadline aborts when the peer takes nothing") {
-  const over kind = GENERATE(from_range(test::every_kind));
-  INFO(kind);
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
   mobius::testing::run(
-      [kind](world&) -> task<> {
-        ends e = co_await test::connected(kind);
+      [k](world&) -> task<> {
+        peers e = co_await test::connected_peers(k);
         auto p = std::make_shared<recorder>();
-        const transport_ref t = start_protocol(p, std::move(e.near));
+        const transport_ref t = start_protocol(p, std::move(e.client));
         t->write(std::string(30'000'000, 'x'));
         t->lose_connection(20ms);
         co_await test::until([&] { return p->lost; });
@@ -204,7 +239,7 @@ TEST_CASE("what a callback throws ends the connection with it as the reason and 
         if (where == "read_connection_lost") far.shutdown_write();
         co_await test::until([&] { return p.lost; });
         CHECK(p.log->back() == "lost: thrown in " + where);
-        std::string end = co_await test::read(far);
+        std::string end = co_await test::read_all(far);
         CHECK(end.empty());
       },
       where);
@@ -218,10 +253,10 @@ TEST_CASE("what connection_lost throws goes to the unhandled hook") {
     }
   };
   mobius::testing::run([](world& w) -> task<> {
-    ends e = co_await test::connected(over::tcp);
+    peers e = co_await test::connected_peers(kind::tcp4);
     auto p = std::make_shared<thrower>();
-    start_protocol(p, std::move(e.near));
-    e.far = socket_stream();
+    start_protocol(p, std::move(e.client));
+    e.server = socket_stream();
     co_await test::until([&] { return p->lost; });
     co_await test::settle();
     auto unhandled = w.unhandled.take();
@@ -239,7 +274,7 @@ TEST_CASE("a half-closeable protocol goes on after the peer's end, and closes by
         CHECK(t.connected());
         t.write(test::pattern(400'000));
         t.lose_connection();
-        std::string answer = co_await test::read(far);
+        std::string answer = co_await test::read_all(far);
         CHECK(answer == test::pattern(400'000));
         co_await test::until([&] { return p.lost; });
         CHECK(*p.log == events{"made", "data", "read lost", in_order});
@@ -254,7 +289,7 @@ TEST_CASE("lose_write_connection sends everything, tells the peer and the protoc
         t.lose_write_connection();
         t.write("ignored");
         CHECK(p.log->back() == "made");
-        std::string got = co_await test::read(far);
+        std::string got = co_await test::read_all(far);
         CHECK(got == test::pattern(400'000));
         co_await far.write_all("still read");
         co_await test::until([&] { return p.received == "still read"; });
@@ -270,7 +305,7 @@ TEST_CASE("at the peer's end what was written still leaves, and then the connect
   over_each([](recorder& p, transport& t, socket_stream& far) -> task<> {
     t.write(test::pattern(4'000'000));
     far.shutdown_write();
-    std::string got = co_await test::read(far);
+    std::string got = co_await test::read_all(far);
     CHECK(got == test::pattern(4'000'000));
     co_await test::until([&] { return p.lost; });
     CHECK(*p.log == events{"made", in_order});
@@ -322,7 +357,7 @@ TEST_CASE("a protocol that echoes leases gives every byte back") {
       co_await s.write_all(t);
       s.shutdown_write();
     };
-    auto both = mobius::when_all(send(far, text), test::read(far));
+    auto both = mobius::when_all(send(far, text), test::read_all(far));
     auto [x, back] = co_await std::move(both);
     static_cast<void>(x);
     CHECK(back == text);
@@ -372,7 +407,7 @@ TEST_CASE("a push producer is paused above 64 KiB and resumed when all is sent, 
     CHECK(source.pauses == 1);
     co_await test::settle();
     CHECK(source.resumes == 0);
-    std::string got = co_await test::read(far, transport::high_water + 30'000'001);
+    std::string got = co_await test::read_exactly(far, transport::high_water + 30'000'001);
     co_await test::until([&] { return source.resumes == 1; });
     CHECK(t.unsent() == 0);
     t.write("small");
@@ -390,7 +425,7 @@ TEST_CASE("a pull producer is asked for a piece at a time, and lose_connection w
     t.register_producer(source, producer_kind::pull);
     CHECK(source.left == 19);
     t.lose_connection();
-    std::string got = co_await test::read(far);
+    std::string got = co_await test::read_all(far);
     CHECK(got.size() == 200'000);
     co_await test::until([&] { return p.lost; });
     CHECK(source.stops == 0);
@@ -399,15 +434,15 @@ TEST_CASE("a pull producer is asked for a piece at a time, and lose_connection w
 
 TEST_CASE("lose_connection waits for a push producer that is paused, and not for one that runs") {
   mobius::testing::run([](world&) -> task<> {
-    ends e = co_await test::connected(over::tcp);
+    peers e = co_await test::connected_peers(kind::tcp4);
     auto p = std::make_shared<recorder>();
-    const transport_ref t = start_protocol(p, std::move(e.near));
+    const transport_ref t = start_protocol(p, std::move(e.client));
     push_source source(*t);
     t->register_producer(source, producer_kind::push);
     t->write(std::string(8'000'000, 'x'));
     t->lose_connection();
     CHECK(source.pauses == 1);
-    std::string got = co_await test::read(e.far);
+    std::string got = co_await test::read_all(e.server);
     CHECK(got.size() == 8'000'000);
     CHECK(source.resumes == 1);
     co_await test::until([&] { return p->lost; });
@@ -418,9 +453,9 @@ TEST_CASE("lose_connection waits for a push producer that is paused, and not for
 TEST_CASE(
     "a producer registered after the end is stopped at once, and one registered before is stopped by it") {
   mobius::testing::run([](world&) -> task<> {
-    ends e = co_await test::connected(over::tcp);
+    peers e = co_await test::connected_peers(kind::tcp4);
     auto p = std::make_shared<recorder>();
-    const transport_ref t = start_protocol(p, std::move(e.near));
+    const transport_ref t = start_protocol(p, std::move(e.client));
     pull_source source(*t, 1'000'000);
     t->register_producer(source, producer_kind::pull);
     t->abort_connection();
@@ -446,12 +481,12 @@ TEST_CASE("two transports that produce for each other forward with bounded memor
     std::size_t most = 0;
   };
   mobius::testing::run([](world&) -> task<> {
-    ends left = co_await test::connected(over::tcp);
-    ends right = co_await test::connected(over::unix_path);
+    peers left = co_await test::connected_peers(kind::tcp4);
+    peers right = co_await test::connected_peers(kind::unix_path);
     auto a = std::make_shared<forwarding>();
     auto b = std::make_shared<forwarding>();
-    const transport_ref ta = start_protocol(a, std::move(left.near));
-    const transport_ref tb = start_protocol(b, std::move(right.near));
+    const transport_ref ta = start_protocol(a, std::move(left.client));
+    const transport_ref tb = start_protocol(b, std::move(right.client));
     a->other = tb.get();
     b->other = ta.get();
     ta->register_producer(*tb, producer_kind::push);
@@ -463,9 +498,9 @@ TEST_CASE("two transports that produce for each other forward with bounded memor
     };
     auto receive = [](socket_stream& s) -> task<std::string> {
       co_await test::settle(300);
-      co_return co_await test::read(s);
+      co_return co_await test::read_all(s);
     };
-    auto both = mobius::when_all(send(left.far, text), receive(right.far));
+    auto both = mobius::when_all(send(left.server, text), receive(right.server));
     auto [x, got] = co_await std::move(both);
     static_cast<void>(x);
     CHECK(got == text);
@@ -476,8 +511,8 @@ TEST_CASE("two transports that produce for each other forward with bounded memor
 
 TEST_CASE("TCP options are set and read, and are errors on other sockets") {
   mobius::testing::run([](world&) -> task<> {
-    ends e = co_await test::connected(over::tcp);
-    const transport_ref t = start_protocol(std::make_shared<recorder>(), std::move(e.near));
+    peers e = co_await test::connected_peers(kind::tcp4);
+    const transport_ref t = start_protocol(std::make_shared<recorder>(), std::move(e.client));
     CHECK(t->get_tcp_no_delay());
     t->set_tcp_no_delay(false);
     CHECK_FALSE(t->get_tcp_no_delay());
@@ -487,8 +522,8 @@ TEST_CASE("TCP options are set and read, and are errors on other sockets") {
     CHECK(t->application_protocol().empty());
     t->abort_connection();
     t->set_tcp_no_delay(true);
-    ends u = co_await test::connected(over::pair);
-    const transport_ref v = start_protocol(std::make_shared<recorder>(), std::move(u.near));
+    peers u = co_await test::connected_peers(kind::pair);
+    const transport_ref v = start_protocol(std::make_shared<recorder>(), std::move(u.client));
     CHECK_THROWS_AS(v->set_tcp_no_delay(true), std::system_error);
     v->abort_connection();
   });
@@ -496,8 +531,8 @@ TEST_CASE("TCP options are set and read, and are errors on other sockets") {
 
 TEST_CASE("a transport used in another thread says so") {
   mobius::testing::run([](world&) -> task<> {
-    ends e = co_await test::connected(over::pair);
-    const transport_ref t = start_protocol(std::make_shared<recorder>(), std::move(e.near));
+    peers e = co_await test::connected_peers(kind::pair);
+    const transport_ref t = start_protocol(std::make_shared<recorder>(), std::move(e.client));
     std::string error;
     std::thread([&] {
       try {
@@ -524,11 +559,11 @@ TEST_CASE("when the reactor ends, its protocols are told once, and transports ma
   {
     mobius::reactor reactor({.signals = false});
     auto body = [&]() -> task<socket_stream> {
-      ends e = co_await test::connected(over::tcp);
-      t = start_protocol(p, std::move(e.near));
+      peers e = co_await test::connected_peers(kind::tcp4);
+      t = start_protocol(p, std::move(e.client));
       t->write(std::string(8'000'000, 'x'));
       co_await test::settle();
-      co_return std::move(e.far);
+      co_return std::move(e.server);
     };
     auto far = reactor.run(body());
   }
