@@ -106,13 +106,19 @@ unhandled_hook set_unhandled_hook(unhandled_hook hook) {
 }
 
 void report_unhandled(const failure& what, std::string_view where) noexcept try {
-  if (const auto& hook = detail::current_hook()) return hook(what, where);
-  std::string text =
-      "mobius: unhandled " + what.type_name() + " in " + std::string(where) + ": " + what.what();
+  std::string text;
+  if (const auto& hook = detail::current_hook()) {
+    try {
+      return hook(what, where);
+    } catch (...) {
+      text = "mobius: the unhandled hook threw " + failure().what() + " when it was told of this:\n";
+    }
+  }
+  text += "mobius: unhandled " + what.type_name() + " in " + std::string(where) + ": " + what.what();
   for (const auto& place : what.trail()) text += "\n  by way of " + to_string(place);
   std::fprintf(stderr, "%s\n", text.c_str());
 } catch (...) {
-  std::fputs("mobius: the unhandled hook threw an exception\n", stderr);
+  std::fputs("mobius: an unhandled failure, and no memory to say which\n", stderr);
 }
 
 std::string to_string(const std::source_location& where) {

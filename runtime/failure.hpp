@@ -130,7 +130,8 @@ using unhandled_hook = std::function<void(const failure& what, std::string_view 
 
 /// Installs this thread's hook for errors that nobody caught: dropped failed deferreds,
 /// background tasks, posted calls, suppressed errors of a scope. Returns the one before. The
-/// default (also restored by an empty function) prints one line on stderr. A hook must not throw.
+/// default (also restored by an empty function) prints one line on stderr. What a hook throws ends with
+/// the call: it is printed there, with what the hook was told of.
 unhandled_hook set_unhandled_hook(unhandled_hook hook);
 
 /// Gives `what` to this thread's hook.
