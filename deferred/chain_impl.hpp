@@ -104,12 +104,19 @@ consteval bool deferred<T>::check_errback(MayDrop) {
 template <class T>
 template <class F>
 consteval bool deferred<T>::check_both() {
-  constexpr bool overloaded = detail::takes_value<F, T> && std::invocable<F&, failure>;
+  // Not asked of one that takes a result: a generic lambda may not compile for a T.
+  constexpr bool overloaded = [] {
+    if constexpr (takes_result<F>) {
+      return false;
+    } else {
+      return detail::takes_value<F, T> && std::invocable<F&, failure>;
+    }
+  }();
   static_assert(
       takes_result<F> || overloaded,
       "mobius: this callback cannot be called: add_both needs one that takes a mobius::result<T>, or "
       "one that takes a T and also a mobius::failure");
-  if constexpr (!takes_result<F> && overloaded) {
+  if constexpr (overloaded) {
     constexpr bool joint = !std::is_same_v<both_tail<F>, detail::not_callable>;
     static_assert(joint, "mobius: the two sides of this callback return different types");
     return joint;
