@@ -9,8 +9,8 @@ namespace mobius {
 /// every respect, but `co_await` refuses it as long as it has no name; other compilers never make
 /// one.
 ///
-///     auto size = fetch(url).add_callback([name](std::string s) { return s.size() + name.size(); });
-///     co_await size;  // in the same expression g++ 12.2 would destroy `name` twice
+///     mobius::deferred<bool> same = fetch(url).add_callback([text](std::string s) { return s == text; });
+///     co_await same;  // in the same expression g++ 12.2 would destroy `text` twice
 template <class T>
 class closure_chain : public deferred<T> {
   using place = detail::place;
@@ -83,8 +83,8 @@ class closure_chain : public deferred<T> {
     static_assert(
         !detail::breaks_closures || sizeof(closure_chain) == 0,
         "mobius: g++ 12.2 destroys what this lambda captures twice when it stands in the same "
-        "expression as the co_await (GCC PR99576): write auto e = ...add_callback(...); on the line "
-        "before, and then co_await e");
+        "expression as the co_await (GCC PR99576): write deferred<T> e = ...add_callback(...); on the "
+        "line before, and then co_await e");
     return plain().operator co_await();
   }
 

@@ -4,6 +4,9 @@
 // The inputs are deferreds, tasks or other awaitables, which are started in order. They are handed
 // over: nobody else sees their failures, so there is nothing to "consume". A pack of inputs gives a
 // tuple or variant, a range of them a vector. A list of n is one block, with the vector two.
+//
+// What a range is made of notes where that was; a pack of parameters leaves no room for a source location.
+// The trail of a list's failure says where the input failed, and `dump` names the inputs it waits for.
 
 #include "../runtime/combine.hpp"
 #include "list_state.hpp"
@@ -55,7 +58,7 @@ using input_of = decltype(to_deferred(std::declval<A>()));
 template <class R>
 auto inputs_of(R&& range) {
   using A = std::ranges::range_value_t<R>;
-  if constexpr (is_deferred<A>) {
+  if constexpr (std::is_same_v<A, input_of<A>>) {
     if constexpr (std::is_same_v<R, std::vector<A>>) {
       return std::vector<A>(std::forward<R>(range));
     } else {
@@ -139,18 +142,21 @@ auto deferred_list(R&& inputs, detail::place where = detail::place::current()) {
 
 /// The first of several deferreds to succeed: cancels the others, then fires with its index and a
 /// variant of the values. Fails with `failure_group` when all have failed. A cancel is passed on to
-/// every input and ends the race. It does not wait until the losers have really ended, as the
-/// `race` of tasks and operations (combine.hpp) does (Twisted's race).
-template <class... T>
-requires(sizeof...(T) > 0) auto race(deferred<T>... inputs) {
+/// every input and ends the race. It does not wait until the losers have really ended (Twisted's race);
+/// as soon as one input is a task or an operation it is the `race` of combine.hpp, which does.
+template <class... A>
+requires(sizeof...(A) > 0 && (... && detail::is_deferred<A>)) auto race(A... inputs) {
   return detail::list_of_pack<detail::list_kind::race>(
-      {.at_value = true, .cancels_rest = true, .ends_at_cancel = true}, {}, std::move(inputs)...);
+      {.at_value = true, .cancels_rest = true, .ends_at_cancel = true}, {},
+      to_deferred(std::move(inputs))...);
 }
 /// The same for a range: gives the index and the value. A race of nothing fails.
-template <class T>
-auto race(std::vector<deferred<T>> inputs, detail::place where = detail::place::current()) {
+template <detail::list_range R>
+requires detail::is_deferred<std::ranges::range_value_t<R>>
+auto race(R&& inputs, detail::place where = detail::place::current()) {
   return detail::list_of_range<detail::list_kind::race>(
-      {.at_value = true, .cancels_rest = true, .ends_at_cancel = true}, where, std::move(inputs));
+      {.at_value = true, .cancels_rest = true, .ends_at_cancel = true}, where,
+      detail::inputs_of(std::forward<R>(inputs)));
 }
 
 }  // namespace mobius

@@ -26,6 +26,13 @@ struct never {
   never() = delete;
 };
 
+/// Deferreds race as Twisted's do (list.hpp).
+template <class T>
+inline constexpr bool has_own_race<deferred<T>> = true;
+/// So do these.
+template <class T>
+inline constexpr bool has_own_race<closure_chain<T>> = true;
+
 namespace detail {
 
 template <class T>
@@ -38,6 +45,10 @@ template <class T>
 inline constexpr bool is_result = false;
 template <class T>
 inline constexpr bool is_result<result<T>> = true;
+
+/// An awaitable that is no deferred yet: a task, an operation, anything else to `co_await`.
+template <class A>
+concept other_awaitable = awaitable<A> && !is_deferred<std::remove_cvref_t<A>>;
 
 /// What a callback that returns `R` makes of a chain of `In`. `keeps`: the type stays what it is.
 template <class R, class In>

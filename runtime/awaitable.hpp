@@ -168,6 +168,10 @@ inline constexpr bool borrows_memory = requires {
   typename A::borrows_memory;
 };
 
+/// True for an awaitable whose library has a `race` of its own, for races of nothing else.
+template <class A>
+inline constexpr bool has_own_race = false;
+
 namespace detail {
 
 /// Base of awaiters that wrap another awaiter: keeps the awaitable (by value if it was an rvalue

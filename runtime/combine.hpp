@@ -315,18 +315,20 @@ auto when_any(R&& range) {
 /// Awaits `a...` at once until the first of them *succeeds*; cancels the others and waits for their
 /// end. Gives the index and a variant of the results. An error before that is dropped, as another
 /// may still succeed; if all fail, the first error is thrown, or `cancelled` if any was stopped by a
-/// cancel. What a loser fails with after it was cancelled goes to the unhandled hook.
+/// cancel. What a loser fails with after it was cancelled goes to the unhandled hook. A race of nothing
+/// but deferreds is Twisted's, which does not wait for the losers' end (deferred/list.hpp).
 ///
 ///     auto [index, stream] = co_await mobius::race(connect(first), connect(second));
 template <awaitable... A>
-requires(sizeof...(A) > 0 && !(... || detail::awaitable_range<A>))
+requires(sizeof...(A) > 0 &&
+         !(... || detail::awaitable_range<A>)&&!(... && has_own_race<std::remove_cvref_t<A>>))
     detail::pack_operation<detail::join_rule::success, A&&...> race(A&&... a) {
   return detail::pack_operation<detail::join_rule::success, A&&...>(static_cast<A&&>(a)...);
 }
 
 /// The same for a range: gives the index and the value. Throws std::invalid_argument if it is empty.
 template <detail::awaitable_range R>
-auto race(R&& range) {
+requires(!has_own_race<std::ranges::range_value_t<R>>) auto race(R&& range) {
   auto awaitables = detail::collect(std::forward<R>(range));
   if (awaitables.empty()) throw std::invalid_argument("race: an empty range has no first to succeed");
   return detail::range_operation<detail::join_rule::success, std::ranges::range_value_t<R>>(
