@@ -255,5 +255,13 @@ template <class T>
 task<T> to_task(deferred<T> d) {
   co_return co_await std::move(d);
 }
+/// A task that awaits something else.
+template <detail::other_awaitable A>
+task<await_result_t<A>> to_task(A a) {
+  static_assert(!borrows_memory<A>,
+                "to_task: this operation uses memory of its caller's, which a task may outlive; call the "
+                "overload that takes the buffer by value");
+  co_return co_await std::move(a);
+}
 
 }  // namespace mobius

@@ -88,6 +88,12 @@ deferred<void> chain_deferred(deferred<T> d, resolver<T> target) {
   });
 }
 
+/// The same for a task or other awaitable, which is started.
+template <detail::other_awaitable A, class T>
+deferred<void> chain_deferred(A a, resolver<T> target) {
+  return chain_deferred(to_deferred(std::move(a)), std::move(target));
+}
+
 /// Asks a chain to stop, from wherever it is kept: copyable, does not keep the chain alive, and
 /// does nothing once that has ended. `call_later(30s, mobius::cancel_handle(attempt))`.
 class cancel_handle {
@@ -119,6 +125,8 @@ class cancel_handle {
   void operator()() const { cancel(); }
 
  private:
+  friend std::string dump(const cancel_handle& h);
+
   detail::core* core_ = nullptr;
 };
 
@@ -147,6 +155,11 @@ deferred<T> delay_cancel(deferred<T> d) {
     }
   });
   return std::move(ends.deferred);
+}
+/// The same for a task or other awaitable, which is started.
+template <detail::other_awaitable A>
+auto delay_cancel(A a) {
+  return delay_cancel(to_deferred(std::move(a)));
 }
 
 }  // namespace mobius

@@ -72,6 +72,11 @@ class shared_deferred {
     std::move(d).add_both([s = state_](result<T> r) { s->settle(std::move(r)); });
   }
 
+  /// Shares the outcome of a task or other awaitable, which is started.
+  template <detail::other_awaitable A>
+  requires std::same_as<await_result_t<A>, T>
+  explicit shared_deferred(A a) : shared_deferred(to_deferred(std::move(a))) {}
+
   /// A new reader, as a deferred: ready at once if the outcome is there; else those that wait fire in
   /// the order in which they were made. Keep a copy of this as long as the reference is used.
   deferred<reader_type> reader(std::source_location where = std::source_location::current()) const {
@@ -115,6 +120,8 @@ class shared_deferred {
 
 template <class T>
 shared_deferred(deferred<T>) -> shared_deferred<T>;
+template <detail::other_awaitable A>
+shared_deferred(A) -> shared_deferred<await_result_t<A>>;
 
 namespace detail {
 

@@ -149,6 +149,21 @@ requires std::invocable<F&, result<T>> deferred<T>
   return d;
 }
 
+/// The same on a temporary.
+template <class T, time_source Source, class F>
+requires std::invocable<F&, result<T>> deferred<T> add_timeout(
+    deferred<T>&& d, Source& source, std::chrono::nanoseconds limit, F on_timeout,
+    std::source_location where = std::source_location::current()) {
+  detail::limit_time(d, source, limit, std::move(on_timeout), where);
+  return std::move(d);
+}
+/// For a task or other awaitable, which is started.
+template <detail::other_awaitable A, time_source Source>
+auto add_timeout(A a, Source& source, std::chrono::nanoseconds limit,
+                 std::source_location where = std::source_location::current()) {
+  return add_timeout(to_deferred(std::move(a)), source, limit, where);
+}
+
 /// The time limit on this thread's reactor.
 template <class T>
 deferred<T>& add_timeout(deferred<T>& d, std::chrono::nanoseconds limit,
@@ -160,6 +175,12 @@ template <class T>
 deferred<T> add_timeout(deferred<T>&& d, std::chrono::nanoseconds limit,
                         std::source_location where = std::source_location::current()) {
   return add_timeout(std::move(d), reactor::current(), limit, where);
+}
+/// For a task or other awaitable, which is started.
+template <detail::other_awaitable A>
+auto add_timeout(A a, std::chrono::nanoseconds limit,
+                 std::source_location where = std::source_location::current()) {
+  return add_timeout(std::move(a), reactor::current(), limit, where);
 }
 
 }  // namespace mobius

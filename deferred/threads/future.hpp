@@ -33,6 +33,11 @@ std::future<T> to_future(deferred<T> d) {
   });
   return future;
 }
+/// The same for a task or other awaitable, which is started.
+template <detail::other_awaitable A>
+auto to_future(A a) {
+  return to_future(to_deferred(std::move(a)));
+}
 /// The same; a stop request, made in any thread, cancels `d` (R97).
 template <class T>
 std::future<T> to_future(deferred<T> d, std::stop_token token) {
