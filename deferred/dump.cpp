@@ -2,6 +2,7 @@
 
 #include "await.hpp"
 #include "debug.hpp"
+#include "list_state.hpp"
 
 namespace mobius::detail {
 
@@ -53,6 +54,10 @@ const char* name_of(const stage& s) {
 std::string stage_line(const placed_stage& s) {
   if (const auto* awaiter = deferred_awaiter_base::from(&s))
     return "  awaited" + at(" at ", awaiter->where) + "\n";
+  if (const auto* entry = list_entry_base::from(&s)) {
+    return "  input " + std::to_string(entry->index()) + " of a list of " +
+           std::to_string(entry->list().size()) + at(" made at ", s.where) + "\n";
+  }
   return std::string("  ") + name_of(s) + at(" added at ", s.where) + "\n";
 }
 
@@ -67,6 +72,7 @@ core* append_stages(std::string& text, core* c) {
     text += stage_line(static_cast<const placed_stage&>(*s));
     if (const auto* awaiter = deferred_awaiter_base::from(s))
       outer = coroutine_of(awaiter->waiting_context());
+    if (const auto* entry = list_entry_base::from(s)) outer = entry->list().fires();
   }
   return outer;
 }
@@ -88,15 +94,32 @@ std::string leaf_line(core* c) {
   return std::string("  awaits ") + ctx.waiting()->type->name + at(" at ", ctx.where()) + "\n";
 }
 
+// The inputs that a list still waits for.
+std::string inputs_of(core* c) {
+  list_control* list = list_canceller::of(c);
+  if (!list) return {};
+  std::string text;
+  int left = most_cores;
+  for (std::uint32_t i = 0; i < list->size() && left > 0; ++i) {
+    core* input = list->awaited(i);
+    if (!input) continue;
+    text += "waits for input " + std::to_string(i) + ", " + head_line(input, {}) + leaf_line(input);
+    --left;
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string dump_core(core* c, const std::string& value) {
   std::string text = head_line(c, value) + leaf_line(c);
   core* outer = append_stages(text, c);
+  text += inputs_of(c);
   core* inner = waited_by(c);
   for (int n = 0; inner && n < most_cores; ++n, inner = waited_by(inner)) {
     text += "waits for " + head_line(inner, {}) + leaf_line(inner);
     append_stages(text, inner);
+    text += inputs_of(inner);
   }
   for (int n = 0; outer && n < most_cores; ++n) {
     text += "for " + head_line(outer, {});

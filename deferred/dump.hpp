@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "chain.hpp"
+#include "helpers.hpp"
 
 namespace mobius {
 
@@ -29,7 +29,8 @@ std::string dump_ready(const failure& f);
 }  // namespace detail
 
 /// Describes a chain, one line a fact: its state and where it was made, the callbacks still to run
-/// and where they were added, what it waits for, and who waits for it, coroutines included.
+/// and where they were added, what it waits for, and who waits for it, coroutines and lists included. Of a
+/// list of a pack it is not known where it was made.
 ///
 ///     deferred made at client.cpp:17 (deferred<page> fetch(url)): pending
 ///       callback added at client.cpp:18 (deferred<page> fetch(url))
@@ -50,6 +51,16 @@ std::string dump(deferred<T>& d) {
   }
   const auto* value = d.value_if();
   return detail::dump_core(h.promote(), value ? detail::value_text(*value) : std::string());
+}
+/// The same for the producer: who waits for what this is to fire.
+template <class T>
+std::string dump(const resolver<T>& r) {
+  return r.core_ ? detail::dump_core(r.core_, {}) : "an empty resolver\n";
+}
+/// The same for what a cancel would stop, wherever its handle is now.
+inline std::string dump(const cancel_handle& h) {
+  const bool alive = h.core_ && h.core_->strong != 0;
+  return alive ? detail::dump_core(h.core_, {}) : "a deferred that has ended\n";
 }
 
 }  // namespace mobius

@@ -92,7 +92,9 @@ void list_control::put_failure(list_entry_base& e) {
     outer_->set(core::stopped);
     outer_->put_error(failure(f));
   } else {
-    outer_->put_error(make_failure<first_error>(f, e.index()));
+    failure first = make_failure<first_error>(f, e.index());
+    for (const std::source_location& site : f.trail()) first.passed(site);
+    outer_->put_error(std::move(first));
   }
 }
 

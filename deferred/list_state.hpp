@@ -20,6 +20,15 @@ class list_entry_base : public placed_stage {
   list_entry_base(list_control& list, std::uint32_t index, const std::source_location& site) noexcept
       : placed_stage(&act_on, on_both, site), list_(list), index_(index) {}
 
+  /// `s` as an entry, or null if it is another stage.
+  static const list_entry_base* from(const stage* s) noexcept {
+    return s->act == &act_on ? static_cast<const list_entry_base*>(s) : nullptr;
+  }
+  /// The list.
+  const list_control& list() const noexcept { return list_; }
+  /// The core that it waits for, or null.
+  core* awaited() noexcept { return waits_ ? pending() : nullptr; }
+
   /// Starts to wait for the input.
   void begin() noexcept;
   /// Asks the input to end, if it has not.
@@ -68,6 +77,13 @@ class list_control {
   /// Asks all inputs to end, in order.
   void cancel_all() noexcept;
 
+  /// What it fires.
+  core* fires() const noexcept { return outer_; }
+  /// How many inputs it has.
+  std::uint32_t size() const noexcept { return size_; }
+  /// The core of an input that it still waits for, or null.
+  core* awaited(std::uint32_t index) noexcept { return entry(index).awaited(); }
+
  protected:
   ~list_control() = default;
 
@@ -97,6 +113,12 @@ class list_control {
 /// Passes the cancel of a list on to its inputs.
 struct list_canceller : canceller {
   list_canceller(list_control& l, cancel_reply a) noexcept : canceller{&act_on}, list(l), answer(a) {}
+
+  /// The list that will fire `c`, or null.
+  static list_control* of(const core* c) noexcept {
+    const bool is = !c->has(core::fired) && c->stop && c->stop->act == &act_on;
+    return is ? &static_cast<list_canceller*>(c->stop)->list : nullptr;
+  }
 
   list_control& list;
   cancel_reply answer;

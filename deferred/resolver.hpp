@@ -94,6 +94,8 @@ class resolver {
   friend class detail::canceller_of;
   friend class detail::due;
   template <class U>
+  friend std::string dump(const resolver<U>& r);
+  template <class U>
   friend auto make_deferred(std::source_location where);
 
   explicit resolver(detail::core* c) noexcept : core_(c) { detail::add_resolver(c); }
