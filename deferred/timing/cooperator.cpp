@@ -27,10 +27,7 @@ void cooperative_steps::hold_back() {
 }
 
 void cooperative_steps::resume() {
-  if (paused_ == 0) {
-    check_running();
-    throw task_not_paused();
-  }
+  if (paused_ == 0) throw task_not_paused();
   if (--paused_ != 0 || ended_) return;
   if (const auto owner = owner_.lock()) {
     owner->add(shared_from_this());
@@ -110,7 +107,11 @@ void cooperator_state::add(std::shared_ptr<cooperative_steps> steps) {
 }
 
 void cooperator_state::remove(const cooperative_steps& steps) noexcept {
-  std::erase_if(tasks_, [&](const auto& t) { return t.get() == &steps; });
+  const auto at =
+      std::find_if(tasks_.begin(), tasks_.end(), [&](const auto& t) { return t.get() == &steps; });
+  if (at == tasks_.end()) return;
+  if (static_cast<std::size_t>(at - tasks_.begin()) < next_) --next_;
+  tasks_.erase(at);
   if (tasks_.empty() && take_back_) std::exchange(take_back_, {})();
 }
 
@@ -126,9 +127,9 @@ void cooperator_state::tick() {
   const auto self = shared_from_this();
   const predicate over = budget();
   while (!tasks_.empty()) {
-    const auto next = tasks_.front();
-    tasks_.splice(tasks_.end(), tasks_, tasks_.begin());
-    next->take_step();
+    if (next_ >= tasks_.size()) next_ = 0;
+    const auto current = tasks_[next_++];
+    current->take_step();
     if (over()) break;
   }
   reschedule();
