@@ -21,10 +21,6 @@ void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
-using mobius::deferred;
-using mobius::make_deferred;
-using mobius::succeed;
-
 namespace {
 
 struct cost {

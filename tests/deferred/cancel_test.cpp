@@ -2,21 +2,11 @@
 
 #include "kit.hpp"
 
-using mobius::cancel_reply;
-using mobius::cancelled;
-using mobius::deferred;
-using mobius::failure;
-using mobius::make_deferred;
-using mobius::resolver;
-using mobius::succeed;
-using mobius::task;
-
 namespace {
 
 deferred<int> as_coroutine(deferred<int> d) { co_return co_await std::move(d); }
 task<int> as_task(deferred<int> d) { co_return co_await std::move(d); }
 
-driven await_deferred(mobius::detail::context&, deferred<int> d) { co_await std::move(d); }
 driven await_task(mobius::detail::context&, task<int> t) { co_await std::move(t); }
 driven swallow_first(mobius::detail::context&, deferred<int> first, deferred<int> second) {
   const auto ignored = co_await mobius::to_task(mobius::succeed(0));
@@ -28,19 +18,13 @@ driven swallow_first(mobius::detail::context&, deferred<int> first, deferred<int
   co_await std::move(second);
 }
 
-bool was_cancelled(deferred<int>& d) {
-  const bool yes = d.failure_if() && d.failure_if()->check<cancelled>();
-  d.add_errback([](failure) { return 0; });
-  return yes;
-}
-
 }  // namespace
 
 TEST_CASE("a deferred without canceller is cancelled at once and ignores one late firing") {
   const no_leak check;
   auto [d, fire] = make_deferred<int>();
   d.cancel();
-  CHECK(was_cancelled(d));
+  CHECK(failed_with<cancelled>(d));
   fire(1);
   CHECK_THROWS_AS(fire(2), mobius::already_called);
 }
@@ -52,7 +36,7 @@ TEST_CASE("a canceller that says nothing ends the deferred, and a late firing is
   d.cancel();
   d.cancel();
   CHECK(asked == 1);
-  CHECK(was_cancelled(d));
+  CHECK(failed_with<cancelled>(d));
   CHECK_THROWS_AS(fire(1), mobius::already_called);
 }
 
@@ -78,7 +62,7 @@ TEST_CASE("a canceller that answers later is asked once and fires when it has st
   CHECK(asked == 1);
   CHECK_FALSE(d.ready());
   fire.errback(mobius::cancelled_failure());
-  CHECK(was_cancelled(d));
+  CHECK(failed_with<cancelled>(d));
 }
 
 TEST_CASE("a canceller that answers again is asked at each cancel") {
@@ -106,7 +90,7 @@ TEST_CASE("what a canceller throws leaves cancel, and it stays armed") {
   CHECK_THROWS_AS(d.cancel(), std::runtime_error);
   CHECK_FALSE(d.ready());
   d.cancel();
-  CHECK(was_cancelled(d));
+  CHECK(failed_with<cancelled>(d));
 }
 
 TEST_CASE("a canceller that cancels its own deferred is not called again") {
@@ -120,7 +104,7 @@ TEST_CASE("a canceller that cancels its own deferred is not called again") {
   self = &d;
   d.cancel();
   CHECK(asked == 1);
-  CHECK(was_cancelled(d));
+  CHECK(failed_with<cancelled>(d));
 }
 
 TEST_CASE("a canceller that drops the operation's last resolver still gives cancelled") {
@@ -130,7 +114,7 @@ TEST_CASE("a canceller that drops the operation's last resolver still gives canc
   kept = std::move(ends.resolver);
   auto outer = as_coroutine(std::move(ends.deferred));
   outer.cancel();
-  CHECK(was_cancelled(outer));
+  CHECK(failed_with<cancelled>(outer));
 }
 
 TEST_CASE("a cancel goes to what the chain waits for now, and again to the next") {
@@ -146,7 +130,7 @@ TEST_CASE("a cancel goes to what the chain waits for now, and again to the next"
   CHECK(d.waiting());
   d.cancel();
   CHECK(log == "ab");
-  CHECK(was_cancelled(d));
+  CHECK(failed_with<cancelled>(d));
 }
 
 TEST_CASE("a cancel crosses from a deferred through tasks and coroutines to the innermost deferred") {
@@ -159,7 +143,7 @@ TEST_CASE("a cancel crosses from a deferred through tasks and coroutines to the 
   CHECK(log.empty());
   outer.cancel();
   CHECK(log == "stop");
-  CHECK(was_cancelled(outer));
+  CHECK(failed_with<cancelled>(outer));
 }
 
 TEST_CASE("a cancel of a coroutine reaches the deferred that it awaits, whose result wins") {
@@ -185,7 +169,7 @@ TEST_CASE("a coroutine may swallow a cancel, go on, and be cancelled again") {
   d.cancel();
   CHECK_FALSE(d.ready());
   d.cancel();
-  CHECK(was_cancelled(d));
+  CHECK(failed_with<cancelled>(d));
 }
 
 TEST_CASE("a coroutine that cancels itself while it runs takes no notice") {

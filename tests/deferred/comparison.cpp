@@ -108,6 +108,7 @@ verdict run_beside(const program& p, interpreter::style stages) {
   {
     interpreter vm(stages);
     v.got = comparable(vm.run(forms), vm);
+    v.awaiting = vm.awaiting();
     if (const difference* d = find_difference(p.name)) {
       v.difference = d->number;
       v.wanted = comparable(split_trace(d->trace), vm);

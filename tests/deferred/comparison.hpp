@@ -15,6 +15,8 @@ struct verdict {
   std::string wanted;
   /// The number of the deliberate difference that the program shows, or null.
   const char* difference = nullptr;
+  /// How many coroutines have awaited a chain in place of callbacks.
+  int awaiting = 0;
   /// Frames and blocks that it left behind.
   std::size_t leaked = 0;
 

@@ -1,20 +1,8 @@
 // Twisted's rules that neither the trace programs nor another test file show.
 
-#include <mobius/deferred/dump.hpp>
-
 #include <cstring>
 
-#include "fake_clock.hpp"
 #include "kit.hpp"
-
-using namespace std::chrono_literals;
-using mobius::cancelled;
-using mobius::deferred;
-using mobius::failure;
-using mobius::make_deferred;
-using mobius::resolver;
-using mobius::succeed;
-using mobius::task;
 
 namespace {
 
@@ -271,7 +259,7 @@ TEST_CASE("a paused deferred can be cancelled and delivers it when resumed") {
 
 TEST_CASE("a time limit on a fired deferred stops its clock at once") {
   const no_leak check;
-  fake_clock clock;
+  test_clock clock;
   auto d = succeed(1);
   mobius::add_timeout(d, clock, 2s);
   CHECK(clock.pending() == 0);
@@ -280,7 +268,7 @@ TEST_CASE("a time limit on a fired deferred stops its clock at once") {
 
 TEST_CASE("a time limit cancels what the chain waits for") {
   const no_leak check;
-  fake_clock clock;
+  test_clock clock;
   bool asked = false;
   auto [inner, fire] = make_deferred<int>([&] { asked = true; });
   auto d = succeed(0).add_callback([i = std::move(inner)](int) mutable { return std::move(i); });
@@ -293,7 +281,7 @@ TEST_CASE("a time limit cancels what the chain waits for") {
 
 TEST_CASE("time limits nest, each covering what was added before it, and zero means the next step") {
   const no_leak check;
-  fake_clock clock;
+  test_clock clock;
   auto [d, fire] = make_deferred<int>();
   auto [late, fire_late] = make_deferred<int>();
   mobius::add_timeout(d, clock, 1s);
@@ -377,19 +365,49 @@ TEST_CASE("dump says what a chain holds, waits for, and who waits for it") {
   CHECK(std::move(through).get_now() == 1);
 }
 
-TEST_CASE("dump names those who wait for a deferred that another one holds") {
+TEST_CASE("dump of a resolver names those who wait for what it fires") {
   const no_leak check;
-  std::string text;
   auto [d, fire] = make_deferred<int>();
-  deferred<int>* watched = nullptr;
-  auto holder = std::make_unique<deferred<int>>(std::move(d));
-  watched = holder.get();
-  auto waiting = waits_for(std::move(*watched));
-  auto end = waits_for(std::move(waiting));
-  end.tap([](int) {});
-  text = mobius::dump(end);
-  CHECK(contains(text, "waits for "));
+  const mobius::cancel_handle stop(d);
+  auto through =
+      waits_through(succeed(0).add_callback([i = std::move(d)](int) mutable { return std::move(i); }));
+  const std::string text = mobius::dump(fire);
+  CHECK(contains(text, "pending\nfor deferred made"));
+  CHECK(contains(text, "waiting\n  awaited at "));
+  CHECK(contains(text, "for coroutine begun at "));
+  CHECK(contains(text, "waits_through("));
+  CHECK(mobius::dump(stop) == text);
   fire(1);
+  CHECK(std::move(through).get_now() == 1);
+  fire = {};
+  CHECK(mobius::dump(stop) == "a deferred that has ended\n");
+  CHECK(mobius::dump(fire) == "an empty resolver\n");
+}
+
+TEST_CASE("dump names the inputs that a list waits for, and the list that an input is for") {
+  const no_leak check;
+  auto [a, fire_a] = make_deferred<int>();
+  auto [b, fire_b] = make_deferred<int>();
+  auto [c, fire_c] = make_deferred<int>();
+  c.add_callback([](int n) { return n; });
+  std::vector<deferred<int>> inputs;
+  inputs.push_back(std::move(a));
+  inputs.push_back(std::move(b));
+  inputs.push_back(std::move(c));
+  auto first = [](const std::vector<int>& all) { return all[0]; };
+  auto outer = waits_for(mobius::gather_results(std::move(inputs)).add_callback(first));
+  fire_b(2);
+  const std::string text = mobius::dump(outer);
+  CHECK(contains(text, "waits for input 0, deferred made at "));
+  CHECK_FALSE(contains(text, "input 1"));
+  CHECK(contains(text, "waits for input 2, deferred made at "));
+  const std::string of_input = mobius::dump(fire_c);
+  CHECK(contains(of_input, "  input 2 of a list of 3 made at "));
+  CHECK(contains(of_input, "contract_test.cpp"));
+  CHECK(contains(of_input, "for coroutine begun at "));
+  fire_a(1);
+  fire_c(3);
+  CHECK(std::move(outer).get_now() == 1);
 }
 
 TEST_CASE("to_deferred passes deferreds through and starts tasks and awaitables") {

@@ -1,20 +1,10 @@
 // Long work in small steps.
 
-#include <mobius/deferred/timing/cooperator.hpp>
 #include <mobius/runtime/generator.hpp>
-#include <mobius/runtime/testing/testing.hpp>
 
-#include "fake_clock.hpp"
 #include "kit.hpp"
 
-using namespace std::chrono_literals;
 using mobius::cooperator;
-using mobius::deferred;
-using mobius::failure;
-using mobius::make_deferred;
-using mobius::task;
-using mobius::testing::world;
-using words = std::vector<std::string>;
 
 namespace {
 
@@ -31,14 +21,6 @@ auto repeat(words& log, std::string name, int count) {
   };
 }
 
-/// True if `d` has failed with an `E`; takes it.
-template <class E>
-bool failed_with(deferred<> d) {
-  const bool is = d.failure_if() && d.failure_if()->check<E>();
-  std::move(d).add_errback([](failure) {});
-  return is;
-}
-
 constexpr auto tick = 10ns;
 
 }  // namespace
@@ -46,7 +28,7 @@ constexpr auto tick = 10ns;
 TEST_CASE("cooperate gives a task, coiterate only the deferred of its end (R171)") {
   const no_leak check;
   words log;
-  fake_clock clock;
+  test_clock clock;
   cooperator all(clock, steps(1000));
   mobius::cooperative_task a = all.cooperate(repeat(log, "a", 2));
   auto a_done = a.when_done();
@@ -61,7 +43,7 @@ TEST_CASE("cooperate gives a task, coiterate only the deferred of its end (R171)
 TEST_CASE("tasks are stepped round robin until the pass has used its budget (R172)") {
   const no_leak check;
   words log;
-  fake_clock clock;
+  test_clock clock;
   cooperator all(clock, steps(4));
   all.cooperate(repeat(log, "a", 3));
   all.cooperate(repeat(log, "b", 3));
@@ -70,6 +52,28 @@ TEST_CASE("tasks are stepped round robin until the pass has used its budget (R17
   CHECK(log == words{"a", "b", "c", "a"});
   clock.advance(tick);
   CHECK(log == words{"a", "b", "c", "a", "b", "a", "b"});
+}
+
+TEST_CASE("a task that is added or resumed in a pass has its turn before the first comes again (R172)") {
+  const no_leak check;
+  words log;
+  test_clock clock;
+  cooperator all(clock, steps(6));
+  auto paused = all.cooperate(repeat(log, "p", 2));
+  paused.pause();
+  bool begun = false;
+  all.cooperate([&]() mutable {
+    log.push_back("a");
+    if (!std::exchange(begun, true)) {
+      all.cooperate(repeat(log, "n", 2));
+      paused.resume();
+    }
+    return true;
+  });
+  all.cooperate(repeat(log, "b", 1));
+  clock.advance(tick);
+  CHECK(log == words{"a", "b", "n", "p", "a", "n"});
+  all.stop();
 }
 
 TEST_CASE("a pass takes 10 ms by default, and lets others run between passes (R172)") {
@@ -94,7 +98,7 @@ TEST_CASE("a pass takes 10 ms by default, and lets others run between passes (R1
 TEST_CASE("a step that waits pauses its task until that has ended (R173)") {
   const no_leak check;
   words log;
-  fake_clock clock;
+  test_clock clock;
   cooperator all(clock, steps(1));
   auto [inner, fire] = make_deferred<bool>();
   int step = 0;
@@ -116,7 +120,7 @@ TEST_CASE("a step that waits pauses its task until that has ended (R173)") {
 
 TEST_CASE("a step that fails, at once or later, ends its task (R173)") {
   const no_leak check;
-  fake_clock clock;
+  test_clock clock;
   cooperator all(clock, steps(1000));
   auto now = all.cooperate([]() -> bool { throw std::runtime_error("step"); });
   auto [inner, fire] = make_deferred<bool>();
@@ -131,7 +135,7 @@ TEST_CASE("a step that fails, at once or later, ends its task (R173)") {
 
 TEST_CASE("a task that failed and that nobody asked about is reported") {
   const reports hook;
-  fake_clock clock;
+  test_clock clock;
   {
     cooperator all(clock, steps(1000));
     all.cooperate([]() -> bool { throw std::runtime_error("unseen"); });
@@ -161,7 +165,7 @@ TEST_CASE("sequences can be iterated: generators, and what awaits between its va
 TEST_CASE("each when_done is a deferred of its own (R174)") {
   const no_leak check;
   words log;
-  fake_clock clock;
+  test_clock clock;
   cooperator all(clock, steps(1000));
   auto a = all.cooperate(repeat(log, "a", 1));
   auto first = a.when_done().add_callback([]() -> int { throw std::runtime_error("mine"); });
@@ -183,7 +187,7 @@ TEST_CASE("each when_done is a deferred of its own (R174)") {
 TEST_CASE("pause and resume of a task count, and know how it ended (R175)") {
   const no_leak check;
   words log;
-  fake_clock clock;
+  test_clock clock;
   cooperator all(clock, steps(1));
   auto a = all.cooperate(repeat(log, "a", 3));
   CHECK_THROWS_AS(a.resume(), mobius::task_not_paused);
@@ -197,21 +201,21 @@ TEST_CASE("pause and resume of a task count, and know how it ended (R175)") {
   clock.pump({tick, tick, tick});
   CHECK(log.size() == 3);
   CHECK_THROWS_AS(a.pause(), mobius::task_done);
-  CHECK_THROWS_AS(a.resume(), mobius::task_done);
+  CHECK_THROWS_AS(a.resume(), mobius::task_not_paused);
   CHECK_THROWS_AS(a.stop(), mobius::task_done);
 
   auto b = all.cooperate(repeat(log, "b", 3));
   b.pause();
   b.stop();
   b.resume();
-  CHECK_THROWS_AS(b.resume(), mobius::task_stopped);
+  CHECK_THROWS_AS(b.resume(), mobius::task_not_paused);
   CHECK_THROWS_AS(b.pause(), mobius::task_stopped);
   CHECK(clock.pending() == 0);
 }
 
 TEST_CASE("a task that is paused while its step waits stays paused until it is resumed (R175)") {
   const no_leak check;
-  fake_clock clock;
+  test_clock clock;
   cooperator all(clock, steps(1));
   auto [inner, fire] = make_deferred<bool>();
   int count = 0;
@@ -232,7 +236,7 @@ TEST_CASE("a task that is paused while its step waits stays paused until it is r
 TEST_CASE("a task may stop itself and others from inside a step (R175)") {
   const no_leak check;
   words log;
-  fake_clock clock;
+  test_clock clock;
   cooperator all(clock, steps(1000));
   std::vector<mobius::cooperative_task> tasks;
   tasks.push_back(all.cooperate([&] {
@@ -254,7 +258,7 @@ TEST_CASE("a task may stop itself and others from inside a step (R175)") {
 TEST_CASE("stopping a cooperator fails its tasks, and those added before it starts again (R176)") {
   const no_leak check;
   words log;
-  fake_clock clock;
+  test_clock clock;
   cooperator all(clock, steps(1000));
   auto a = all.coiterate(repeat(log, "a", 2));
   auto paused = all.cooperate(repeat(log, "p", 2));
@@ -277,7 +281,7 @@ TEST_CASE("stopping a cooperator fails its tasks, and those added before it star
 TEST_CASE("a cooperator that was made stopped keeps its tasks until it starts (R176)") {
   const no_leak check;
   words log;
-  fake_clock clock;
+  test_clock clock;
   cooperator all(clock, cooperator::ten_milliseconds(), false);
   auto a = all.coiterate(repeat(log, "a", 1));
   CHECK(clock.pending() == 0);
@@ -289,7 +293,7 @@ TEST_CASE("a cooperator that was made stopped keeps its tasks until it starts (R
 TEST_CASE("a cooperator without tasks has no timer (R177)") {
   const no_leak check;
   words log;
-  fake_clock clock;
+  test_clock clock;
   cooperator all(clock, steps(1000));
   CHECK(clock.pending() == 0);
   auto a = all.cooperate(repeat(log, "a", 1));

@@ -3,17 +3,8 @@
 #include <pthread.h>
 
 #include <functional>
-#include <memory>
-#include <vector>
 
 #include "kit.hpp"
-
-using mobius::deferred;
-using mobius::failure;
-using mobius::make_deferred;
-using mobius::resolver;
-using mobius::succeed;
-using mobius::task;
 
 namespace {
 

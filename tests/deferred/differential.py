@@ -100,7 +100,7 @@ def main(seed, count, binary):
     missing = [f for f in wanted if not counts.get(f)]
     if missing and count >= 500:
         print("forms that never came up: " + ", ".join(missing))
-    print("differential: seed %d, %d programs, each with callbacks and with coroutines, %d differences"
+    print("differential: seed %d, %d programs, each with callbacks, coroutines and awaits, %d differences"
           " (%d runs reported a failure sooner, D3)" % (seed, count, differences, sooner))
     return 1 if differences or (missing and count >= 500) else 0
 

@@ -1,15 +1,36 @@
 // What is reported, and with which places.
 
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
 #include <string_view>
 
 #include "kit.hpp"
 
-using mobius::deferred;
-using mobius::failure;
-using mobius::make_deferred;
-using mobius::succeed;
-
 namespace {
+
+/// What goes to stderr while it exists.
+class captured_stderr {
+ public:
+  captured_stderr() { ::dup2(::fileno(file_), 2); }
+  captured_stderr(const captured_stderr&) = delete;
+  captured_stderr& operator=(const captured_stderr&) = delete;
+  ~captured_stderr() {
+    ::dup2(before_, 2);
+    ::close(before_);
+    std::fclose(file_);
+  }
+  std::string text() const {
+    std::array<char, 4096> bytes{};
+    std::rewind(file_);
+    return std::string(bytes.data(), std::fread(bytes.data(), 1, bytes.size(), file_));
+  }
+
+ private:
+  std::FILE* file_ = std::tmpfile();
+  int before_ = ::dup(2);
+};
 
 using place = std::source_location;
 
@@ -61,6 +82,41 @@ TEST_CASE("a dropped ready failure is reported with where fail was called") {
   mobius::fail<int>(std::runtime_error("ready"));
   REQUIRE(hook.errors == std::vector<std::string>{"ready"});
   CHECK(names_line(hook.places[0], line));
+}
+
+TEST_CASE("a hook that throws stops nothing, and what it was told of is printed") {
+  const no_leak check;
+  const captured_stderr printed;
+  auto before = mobius::set_unhandled_hook(
+      [](const failure&, std::string_view) { throw std::runtime_error("of the hook"); });
+  words log;
+  { const auto dropped = mobius::fail<int>(std::runtime_error("of a handle")); }
+  auto [d, fire] = make_deferred<int>();
+  d.add_callback([](int) -> int { throw std::runtime_error("of a chain"); });
+  auto [inner, fire_inner] = make_deferred<int>();
+  auto [unstoppable, fire_last] = make_deferred<int>([] { throw std::runtime_error("of a canceller"); });
+  mobius::detail::context ctx;
+  driven waits = await_deferred(ctx, std::move(unstoppable));
+  d = {};
+  fire(1);
+  ctx.cancel_once();
+  fire_last(1);
+  CHECK(waits.done());
+  {
+    auto outer = succeed(0).add_callback([i = std::move(inner)](int) mutable { return std::move(i); });
+    outer.add_callback([&log](int n) {
+      log.push_back("goes on");
+      return n;
+    });
+  }
+  fire_inner.errback(std::runtime_error("of who waits"));
+  mobius::set_unhandled_hook(std::move(before));
+  CHECK(log.empty());
+  const std::string text = printed.text();
+  for (const char* told : {"of a handle", "of a chain", "of a canceller", "of who waits"}) {
+    CHECK(text.find(told) != std::string::npos);
+  }
+  CHECK(text.find("the unhandled hook threw of the hook when it was told of this:") != std::string::npos);
 }
 
 TEST_CASE("a handled failure, an awaited one and one handed over are not reported") {
@@ -154,6 +210,20 @@ TEST_CASE("a chain that waits for itself through another fails in a debug build"
   REQUIRE(hook.errors.size() == 1);
   CHECK(hook.errors[0].find("itself") != std::string::npos);
 #endif
+}
+
+TEST_CASE("the failure of a list says where its input failed") {
+  const no_leak check;
+  reports hook;
+  const unsigned line = place::current().line() + 2;
+  {
+    auto bad = succeed(1).add_callback([](int) -> int { throw std::runtime_error("unseen"); });
+    auto both = mobius::gather_results(succeed(2), std::move(bad));
+  }
+  REQUIRE(hook.errors == words{"input 1 failed: unseen"});
+  CHECK(names_line(hook.places[0], line));
+  REQUIRE(hook.trails[0].size() == 1);
+  CHECK(hook.trails[0][0].line() == line);
 }
 
 TEST_CASE("firing from inside a callback is refused inside that callback") {

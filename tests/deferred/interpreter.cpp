@@ -48,7 +48,19 @@ bool interpreter::let_waiting_go() {
 }
 
 std::vector<std::string> interpreter::run(const std::vector<form>& program) {
-  for (const form& f : program) statement(f);
+  const std::set<std::string> linear =
+      style_ == style::awaits ? linear_chains(program) : std::set<std::string>();
+  for (auto f = program.begin(); f != program.end();) {
+    std::vector<const form*> stages;
+    const auto first = f;
+    while (f != program.end() && is_stage(*f) && (*f)[1].word == (*first)[1].word) stages.push_back(&*f++);
+    if (stages.empty() || !linear.contains((*first)[1].word) || !names_.contains((*first)[1].word)) {
+      statement(*first);
+      f = first + 1;
+    } else {
+      add_awaiting((*first)[1].word, std::move(stages));
+    }
+  }
   out("--");
   const std::vector<std::string> left = order_;
   for (const std::string& name : left) {
@@ -141,74 +153,6 @@ void interpreter::make(const form& f) {
     });
     bind(name, std::move(d)).fire = r;
   }
-}
-
-void interpreter::add_stage(const form& f) {
-  const std::string& head = f[0].word;
-  deferred<val>& d = named(f[1]).handle;
-  if (head == "chain") {
-    d.add_both([target = named(f[2]).fire](result<val> r) {
-      if (r) {
-        target(*std::move(r));
-      } else {
-        target.errback(std::move(r.error()));
-      }
-      return val();
-    });
-    return;
-  }
-  if (head == "pair") {
-    const form& a = f[2];
-    const form& b = f[3];
-    if (style_ == style::coroutines) {
-      d.add_callbacks([this, &a](val v) { return stage_coroutine(a[0].word, a, 1, std::move(v)); },
-                      [this, &b](failure e) { return stage_coroutine(b[0].word, b, 1, std::move(e)); });
-      return;
-    }
-    if (waits(a, 1) || waits(b, 1)) {
-      d.add_callbacks([this, &a](val v) { return waiting(a[0].word, a, 1, std::move(v)); },
-                      [this, &b](failure e) { return waiting(b[0].word, b, 1, std::move(e)); });
-      return;
-    }
-    d.add_callbacks([this, &a](val v) { return plain(a[0].word, a, 1, std::move(v)); },
-                    [this, &b](failure e) { return plain(b[0].word, b, 1, std::move(e)); });
-    return;
-  }
-  const std::string& label = f[2].word;
-  const bool wait = waits(f, 3);
-  if (style_ == style::coroutines) {
-    const auto stage = [this, &label, &f](auto in) { return stage_coroutine(label, f, 3, std::move(in)); };
-    if (head == "then") {
-      d.add_callback([stage](val v) { return stage(std::move(v)); });
-    } else if (head == "catch") {
-      d.add_errback([stage](failure e) { return stage(std::move(e)); });
-    } else {
-      d.add_both([stage](result<val> r) { return stage(std::move(r)); });
-    }
-  } else if (head == "then" && wait) {
-    d.add_callback([this, &label, &f](val v) { return waiting(label, f, 3, std::move(v)); });
-  } else if (head == "then") {
-    d.add_callback([this, &label, &f](val v) { return plain(label, f, 3, std::move(v)); });
-  } else if (head == "catch" && wait) {
-    d.add_errback([this, &label, &f](failure e) { return waiting(label, f, 3, std::move(e)); });
-  } else if (head == "catch") {
-    d.add_errback([this, &label, &f](failure e) { return plain(label, f, 3, std::move(e)); });
-  } else if (wait) {
-    d.add_both([this, &label, &f](result<val> r) { return waiting(label, f, 3, std::move(r)); });
-  } else {
-    d.add_both([this, &label, &f](result<val> r) { return plain(label, f, 3, std::move(r)); });
-  }
-}
-
-void interpreter::add_limit(const form& f) {
-  deferred<val>& d = named(f[1]).handle;
-  if (f.size() == 3) {
-    mobius::add_timeout(d, clock_, seconds(f[2]));
-    return;
-  }
-  const std::string& label = f[3].word;
-  mobius::add_timeout(d, clock_, seconds(f[2]),
-                      [this, &label, &f](result<val> r) { return plain(label, f, 4, std::move(r)); });
 }
 
 void interpreter::fire(const form& f) {
@@ -432,74 +376,6 @@ void interpreter::deep(const form& f) {
     last = std::move(outer);
   }
   bind(f[1].word, std::move(last));
-}
-
-interpreter::outcome interpreter::body(const std::string& label, const form& list, std::size_t first,
-                                       result<val> in) {
-  for (std::size_t i = first; i < list.size(); ++i) {
-    const form& f = list[i];
-    const std::string& head = f[0].word;
-    if (head == "ret") {
-      out(label + ">" + f[1].word);
-      return result<val>(read_value(f[1].word));
-    }
-    if (head == "add") {
-      const val sum = add_to(in, f[1].word);
-      out(label + ">" + show_value(sum));
-      return result<val>(sum);
-    }
-    if (head == "raise") {
-      out(label + "!" + f[1].word);
-      make_exception(f[1].word).rethrow();
-    }
-    if (head == "fail") {
-      out(label + ">!" + f[1].word);
-      return result<val>(make_exception(f[1].word));
-    }
-    if (head == "wait") {
-      out(label + "@" + f[1].word);
-      return hand(f[1].word);
-    }
-    if (head == "sleep") {
-      out(label + "@sleep");
-      return mobius::defer_later(clock_, seconds(f[1]), [] { return val("slept"); });
-    }
-    if (head == "trap") {
-      const bool hit = std::any_of(f.items.begin() + 1, f.items.end(),
-                                   [&](const form& name) { return matches(in.error(), name.word); });
-      if (!hit) {
-        out(label + "^");
-        in.error().rethrow();
-      }
-      continue;
-    }
-    statement(f);
-  }
-  out(label + ">" + show_result(in));
-  return in;
-}
-
-result<val> interpreter::plain(const std::string& label, const form& list, std::size_t first,
-                               result<val> in) {
-  if (list[0].word != "maybe" && list[0].word != "run") out(label + "<" + show_result(in));
-  return std::get<result<val>>(body(label, list, first, std::move(in)));
-}
-
-deferred<val> interpreter::waiting(const std::string& label, const form& list, std::size_t first,
-                                   result<val> in) {
-  if (list[0].word != "maybe" && list[0].word != "run") out(label + "<" + show_result(in));
-  outcome end = body(label, list, first, std::move(in));
-  if (auto* r = std::get_if<result<val>>(&end)) return mobius::from_result(std::move(*r));
-  return std::get<deferred<val>>(std::move(end));
-}
-
-deferred<val> interpreter::stage_coroutine(const std::string& label, const form& list, std::size_t first,
-                                           result<val> in) {
-  if (waits(list, first)) {
-    deferred<val> inner = waiting(label, list, first, std::move(in));
-    co_return co_await std::move(inner);
-  }
-  co_return plain(label, list, first, std::move(in));
 }
 
 mobius::task<val> interpreter::coroutine(std::string label, const std::vector<form>& statements,

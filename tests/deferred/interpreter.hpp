@@ -12,7 +12,6 @@
 #include <variant>
 #include <vector>
 
-#include "fake_clock.hpp"
 #include "program.hpp"
 
 namespace dtl {
@@ -28,8 +27,9 @@ struct E3 : E1 {};
 
 class interpreter {
  public:
-  /// What the stages of a program are made of.
-  enum class style { callbacks, coroutines };
+  /// What the stages of a program are made of: callbacks; callbacks that are coroutines; or coroutines
+  /// that await the chain so far, wherever a chain is linear.
+  enum class style { callbacks, coroutines, awaits };
 
   explicit interpreter(style s = style::callbacks);
   interpreter(const interpreter&) = delete;
@@ -39,6 +39,8 @@ class interpreter {
   /// Runs it and returns its trace.
   std::vector<std::string> run(const std::vector<form>& program);
 
+  /// How many coroutines have stood for callbacks, in the style of awaits.
+  int awaiting() const { return awaiting_; }
   /// Names that were handed to a chain, coroutine or the like: they have no handle any more.
   const std::set<std::string>& handed_over() const { return gone_; }
   /// Names of coroutines, and of what maybe_deferred gave: whether these wait or are pending is told
@@ -63,6 +65,9 @@ class interpreter {
   void execute(const form& f);
   void make(const form& f);
   void add_stage(const form& f);
+  void add_awaiting(const std::string& name, std::vector<const form*> stages);
+  mobius::deferred<val> awaiting_chain(mobius::deferred<val> d, std::vector<const form*> stages);
+  mobius::deferred<val> side_of(const form& stage, mobius::result<val>& in);
   void add_limit(const form& f);
   void fire(const form& f);
   void make_list(const form& f);
@@ -100,7 +105,8 @@ class interpreter {
   std::vector<std::string> trace_;
   std::set<std::string> gone_;
   std::set<std::string> rewrapped_;
-  fake_clock clock_;
+  int awaiting_ = 0;
+  mobius::test_clock clock_;
   std::map<std::string, mobius::test_call> timers_;
   std::map<std::string, holder> holders_;
   std::map<std::string, std::unique_ptr<queue>> queues_;

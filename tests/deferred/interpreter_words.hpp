@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -107,6 +108,35 @@ auto& find(Map& map, const std::string& name) {
 }
 
 inline std::chrono::nanoseconds seconds(const form& f) { return std::chrono::seconds(std::stoll(f.word)); }
+
+inline bool is_stage(const form& f) {
+  const std::string& head = f[0].word;
+  return head == "then" || head == "catch" || head == "both" || head == "pair";
+}
+
+// The names that are touched by nothing but the top level, and never paused: what their callbacks do, a
+// coroutine that awaits can do as well. What is fired from inside a stage counts as untouched. Nor are
+// they dropped: who awaits what nobody can fire is told so (D2).
+inline std::set<std::string> linear_chains(const std::vector<form>& program) {
+  std::set<std::string> names;
+  std::set<std::string> others;
+  const auto touched = [&others](const auto& self, const form& f) -> void {
+    if (!f.is_list) {
+      others.insert(f.word);
+    } else if (f.size() == 0 || (f[0].word != "cb" && f[0].word != "eb")) {
+      for (const form& inner : f.items) self(self, inner);
+    }
+  };
+  for (const form& f : program) {
+    if (is_stage(f)) names.insert(f[1].word);
+    if (f[0].word == "pause" || f[0].word == "drop") others.insert(f[1].word);
+    for (const form& inner : f.items) {
+      if (inner.is_list) touched(touched, inner);
+    }
+  }
+  for (const std::string& name : others) names.erase(name);
+  return names;
+}
 
 // Does the body end in something to wait for?
 inline bool waits(const form& list, std::size_t first) {

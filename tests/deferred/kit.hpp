@@ -2,13 +2,66 @@
 // What the tests of deferreds share.
 
 #include <mobius/deferred/deferred.hpp>
+#include <mobius/runtime/testing/testing.hpp>
 
+#include <chrono>
 #include <coroutine>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using mobius::cancel_reply;
+using mobius::cancelled;
+using mobius::deferred;
+using mobius::failure;
+using mobius::make_deferred;
+using mobius::resolver;
+using mobius::result;
+using mobius::succeed;
+using mobius::task;
+using mobius::test_clock;
+using mobius::testing::world;
+
+/// What happened, in order.
+using words = std::vector<std::string>;
+
+/// A callback that writes a word down.
+inline auto note(words& log, std::string word) {
+  return [&log, word = std::move(word)](auto&&...) { log.push_back(word); };
+}
+
+/// The seconds of a clock at which something happened.
+using seconds_list = std::vector<long>;
+
+/// A callback that writes one down.
+inline auto note_time(seconds_list& log, const test_clock& clock) {
+  return [&] { log.push_back(clock.elapsed() / 1s); };
+}
+
+/// Takes the failure that a deferred has now, so that it is not reported.
+template <class T>
+std::optional<failure> take_failure(deferred<T>& d) {
+  if (!d.failure_if()) return std::nullopt;
+  const failure f = *d.failure_if();
+  std::move(d).add_errback([](const failure&) {});
+  return f;
+}
+
+/// The same; true if it was an `E`.
+template <class E, class T>
+bool failed_with(deferred<T>& d) {
+  const auto f = take_failure(d);
+  return f && f->template check<E>();
+}
+template <class E, class T>
+bool failed_with(deferred<T>&& d) {
+  return failed_with<E>(d);
+}
 
 /// Collects what goes to the unhandled hook.
 class reports {
@@ -78,3 +131,16 @@ class driven {
   explicit driven(std::coroutine_handle<promise_type> h) : handle_(h) {}
   std::coroutine_handle<promise_type> handle_;
 };
+
+/// Waits for a deferred in a context of the test's own.
+inline driven await_deferred(mobius::detail::context&, deferred<int> d) { co_await std::move(d); }
+
+/// Gives `value` after a time, as a coroutine of either kind.
+inline deferred<int> nap(std::chrono::nanoseconds time, int value) {
+  co_await mobius::sleep(time);
+  co_return value;
+}
+inline task<int> nap_task(std::chrono::nanoseconds time, int value) {
+  co_await mobius::sleep(time);
+  co_return value;
+}

@@ -1,14 +1,6 @@
 // Who keeps what alive, and until when.
 
-#include <memory>
-
 #include "kit.hpp"
-
-using mobius::deferred;
-using mobius::failure;
-using mobius::make_deferred;
-using mobius::resolver;
-using mobius::succeed;
 
 namespace {
 
@@ -28,7 +20,10 @@ deferred<int> wait_for(deferred<int> d) {
   co_return n + 1;
 }
 
-driven await_under(mobius::detail::context&, deferred<int> d) { co_await std::move(d); }
+template <class A>
+driven await_any(mobius::detail::context&, A a) {
+  static_cast<void>(co_await std::move(a));
+}
 
 }  // namespace
 
@@ -253,13 +248,48 @@ TEST_CASE("a coroutine that is destroyed while it awaits leaves the deferred det
   int seen = 0;
   d.add_callback([&](int n) { return seen = n; });
   d.add_callback([](int) -> int { throw std::runtime_error("nobody waits"); });
-  driven coroutine = await_under(ctx, std::move(d));
+  driven coroutine = await_deferred(ctx, std::move(d));
   CHECK(ctx.waiting() != nullptr);
   coroutine.destroy();
   CHECK(ctx.waiting() == nullptr);
   fire(9);
   CHECK(seen == 9);
   CHECK(hook.errors == std::vector<std::string>{"nobody waits"});
+}
+
+TEST_CASE(
+    "a coroutine destroyed while it awaits a list, a guard, a place in a queue or a reader leaves them "
+    "whole") {
+  const no_leak check;
+  mobius::detail::context ctx;
+  auto [a, fire_a] = make_deferred<int>();
+  auto [b, fire_b] = make_deferred<int>();
+  driven list = await_any(ctx, mobius::gather_results(std::move(a), std::move(b)));
+  fire_a(1);
+  list.destroy();
+  fire_b(2);
+
+  mobius::deferred_lock lock;
+  auto held = lock.acquire();
+  driven guard = await_any(ctx, lock.scoped());
+  guard.destroy();
+  CHECK(lock.waiting() == 1);
+  std::move(held).get_now().release();
+  CHECK_FALSE(lock.locked());
+
+  mobius::deferred_queue<int> queue;
+  driven getter = await_any(ctx, queue.get());
+  getter.destroy();
+  queue.put(1);  // goes to who asked, as in Twisted
+  CHECK(queue.size() == 0);
+
+  auto [source, fire] = make_deferred<int>();
+  const mobius::shared_deferred<int> shared(std::move(source));
+  driven reader = await_any(ctx, shared.reader());
+  reader.destroy();
+  fire(3);
+  CHECK(*shared.value_if() == 3);
+  CHECK(ctx.waiting() == nullptr);
 }
 
 TEST_CASE("dropping the last resolver breaks the chain for who waits, and for nobody else") {

@@ -1,20 +1,12 @@
 // Several deferreds as one: gather_results, settle, deferred_list and race.
 
 #include <cstddef>
-#include <memory>
 #include <tuple>
+#include <variant>
 
 #include "kit.hpp"
 
-using mobius::cancelled;
-using mobius::deferred;
-using mobius::failure;
 using mobius::list_flags;
-using mobius::make_deferred;
-using mobius::resolver;
-using mobius::result;
-using mobius::succeed;
-using mobius::task;
 
 namespace {
 
@@ -40,18 +32,35 @@ struct inputs {
 task<int> number(int n) { co_return n; }
 task<void> nothing() { co_return; }
 
-template <class T>
-std::optional<failure> take_failure(deferred<T>& d) {
-  if (!d.failure_if()) return std::nullopt;
-  const failure f = *d.failure_if();
-  std::move(d).add_errback([](failure) {});
-  return f;
-}
-
 deferred<std::size_t> first_of(std::vector<deferred<int>> all) {
   auto winner = co_await mobius::race(std::move(all));
   co_return winner.first;
 }
+
+// A pack gives a tuple or variant, a range a vector or one value.
+template <class D, class T>
+constexpr bool gives = std::is_same_v<D, deferred<T>>;
+using number_d = deferred<int>;
+using text_d = deferred<std::string>;
+using void_d = deferred<void>;
+using numbers = std::vector<number_d>;
+constexpr auto one_value = list_flags::fire_on_one_callback;
+constexpr auto one_error = list_flags::fire_on_one_errback | list_flags::consume_errors;
+static_assert(gives<decltype(mobius::gather_results(number_d(), void_d())), std::tuple<int, std::monostate>>);
+static_assert(gives<decltype(mobius::gather_results(numbers())), std::vector<int>>);
+static_assert(gives<decltype(mobius::settle(number_d(), void_d())), std::tuple<result<int>, result<void>>>);
+static_assert(gives<decltype(mobius::settle(numbers())), std::vector<result<int>>>);
+static_assert(gives<decltype(mobius::deferred_list(number_d(), text_d())),  //
+                    std::tuple<result<int>, result<std::string>>>);
+static_assert(gives<decltype(mobius::deferred_list(numbers())), std::vector<result<int>>>);
+static_assert(gives<decltype(mobius::deferred_list<one_error>(numbers())), std::vector<result<int>>>);
+static_assert(gives<decltype(mobius::deferred_list<one_value>(number_d(), text_d())),
+                    std::pair<std::variant<int, std::string>, std::size_t>>);
+static_assert(
+    gives<decltype(mobius::deferred_list<one_value | one_error>(numbers())), std::pair<int, std::size_t>>);
+static_assert(gives<decltype(mobius::race(number_d(), text_d())),
+                    std::pair<std::size_t, std::variant<int, std::string>>>);
+static_assert(gives<decltype(mobius::race(numbers())), std::pair<std::size_t, int>>);
 
 }  // namespace
 
@@ -312,4 +321,60 @@ TEST_CASE("an empty deferred in a list is refused, and the others are let go") {
   inputs in(2);
   deferred<int> moved_to = std::move(in.all[0]);
   CHECK_THROWS_AS(mobius::gather_results(in.take()), mobius::no_deferred);
+}
+
+TEST_CASE("a race of deferreds does not wait for its losers, one with a task among them does") {
+  mobius::testing::run([](world&) -> task<> {
+    int ended = 0;
+    const auto slow_to_stop = [&ended]() -> deferred<int> {
+      static_cast<void>(co_await mobius::as_result(mobius::sleep(1h)));
+      co_await mobius::sleep(1s);
+      co_return ++ended;
+    };
+    auto of_deferreds = mobius::race(nap(1ms, 1), slow_to_stop());
+    const auto first = co_await of_deferreds;
+    CHECK(first.first == 0);
+    CHECK(ended == 0);
+    co_await mobius::sleep(2s);
+    CHECK(ended == 1);
+
+    auto with_a_task = mobius::race(nap_task(1ms, 1), slow_to_stop());
+    const auto second = co_await std::move(with_a_task);
+    CHECK(second.first == 0);
+    CHECK(ended == 2);
+  });
+}
+
+TEST_CASE("chains whose lambdas own something may stand in every list, and wherever a deferred may") {
+  mobius::testing::run([](world&) -> task<> {
+    const std::string text = "a text that does not fit into a small string";
+    const auto chain = [&text](std::chrono::milliseconds time) {
+      return nap(time, 1).add_callback([text](int n) { return n + static_cast<int>(text.size()); });
+    };
+    const int wanted = 1 + static_cast<int>(text.size());
+    auto won = mobius::race(chain(1ms), chain(2ms));
+    won.add_callback([](auto w) { return w; });
+    const auto winner = co_await won;
+    CHECK(winner.first == 0);
+    CHECK(std::get<0>(winner.second) == wanted);
+    std::vector<decltype(chain(1ms))> several;
+    several.push_back(chain(2ms));
+    several.push_back(chain(1ms));
+    auto of_range = mobius::race(std::move(several));
+    const auto quickest = co_await of_range;
+    CHECK(quickest == std::pair<std::size_t, int>(1, wanted));
+    auto all = mobius::gather_results(chain(1ms), chain(1ms));
+    const auto both = co_await all;
+    CHECK(both == std::tuple<int, int>(wanted, wanted));
+    auto limited = mobius::add_timeout(mobius::delay_cancel(chain(1ms)), 1s);
+    const int n = co_await limited;
+    CHECK(n == wanted);
+    const mobius::shared_deferred<int> shared(chain(1ms));
+    const int& seen = co_await shared;
+    CHECK(seen == wanted);
+    deferred<int> named = chain(1ms);
+    auto timed = mobius::timeout(1s, std::move(named));
+    const int in_time = co_await std::move(timed);
+    CHECK(in_time == wanted);
+  });
 }

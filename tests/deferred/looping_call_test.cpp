@@ -1,38 +1,8 @@
 // Looping calls and ticks.
 
-#include <mobius/deferred/timing/every.hpp>
-#include <mobius/runtime/testing/testing.hpp>
-
-#include "fake_clock.hpp"
 #include "kit.hpp"
 
-using namespace std::chrono_literals;
-using mobius::deferred;
-using mobius::failure;
 using mobius::looping_call;
-using mobius::make_deferred;
-using mobius::task;
-using mobius::test_clock;
-using mobius::testing::world;
-using words = std::vector<std::string>;
-
-static_assert(mobius::time_source<mobius::reactor>);
-static_assert(mobius::time_source<test_clock>);
-
-namespace {
-
-/// The seconds of a clock at which something happened.
-using seconds_list = std::vector<long>;
-
-auto note_time(seconds_list& log, const test_clock& clock) {
-  return [&] { log.push_back(clock.elapsed() / 1s); };
-}
-
-}  // namespace
-
-// --- delayed calls -----------------------------------------------------------------------------
-
-// --- looping_call ------------------------------------------------------------------------------
 
 TEST_CASE("a looping call fires with itself at stop (R164)") {
   const no_leak check;

@@ -1,22 +1,12 @@
 // A program's main function, and what is called as a reactor starts and ends.
 
 #include <csignal>
-#include <memory>
-
-#include <mobius/deferred/main/react.hpp>
-#include <mobius/deferred/main/system_events.hpp>
-#include <mobius/deferred/time.hpp>
 
 #include "kit.hpp"
 
-using namespace std::chrono_literals;
-using mobius::deferred;
-using mobius::failure;
 using mobius::react;
 using mobius::system_event;
 using mobius::system_events_of;
-using mobius::task;
-using words = std::vector<std::string>;
 
 namespace {
 
@@ -32,10 +22,6 @@ struct virtual_reactor {
     return o;
   }
 };
-
-auto note(words& log, std::string word) {
-  return [&log, word = std::move(word)] { log.push_back(word); };
-}
 
 }  // namespace
 

@@ -1,32 +1,8 @@
 // Deferreds in a reactor: time, scopes, combinators and shutdown, in virtual time.
 
 #include <mobius/runtime/runtime.hpp>
-#include <mobius/runtime/scope.hpp>
-#include <mobius/runtime/testing/testing.hpp>
 
 #include "kit.hpp"
-
-using namespace std::chrono_literals;
-using mobius::cancelled;
-using mobius::deferred;
-using mobius::failure;
-using mobius::make_deferred;
-using mobius::task;
-using mobius::testing::world;
-
-namespace {
-
-deferred<int> nap(std::chrono::nanoseconds time, int value) {
-  co_await mobius::sleep(time);
-  co_return value;
-}
-
-task<int> nap_task(std::chrono::nanoseconds time, int value) {
-  co_await mobius::sleep(time);
-  co_return value;
-}
-
-}  // namespace
 
 TEST_CASE("defer_later and add_timeout use the reactor of the thread") {
   mobius::testing::run([](world& w) -> task<> {
@@ -55,6 +31,43 @@ TEST_CASE("a coroutine that returns a deferred runs by itself and serves both st
     CHECK_FALSE(from_task.ready());
     const int m = co_await mobius::to_task(std::move(from_task));
     CHECK(m == 6);
+  });
+}
+
+TEST_CASE("a task or an operation may stand wherever a deferred may") {
+  mobius::testing::run([](world& w) -> task<> {
+    const mobius::shared_deferred shared(nap_task(1ms, 1));
+    const int& one = co_await shared;
+    CHECK(one == 1);
+    auto delayed = mobius::delay_cancel(nap_task(1ms, 2));
+    delayed.cancel();
+    const auto outcome = co_await mobius::as_result(std::move(delayed));
+    CHECK(outcome.error().check<cancelled>());
+    auto [d, fire] = make_deferred<int>();
+    auto chained = mobius::chain_deferred(nap_task(1ms, 3), fire);
+    co_await chained;
+    const int three = co_await d;
+    CHECK(three == 3);
+    auto as_task = mobius::to_task(mobius::sleep(1ms));
+    co_await std::move(as_task);
+    auto in_time = mobius::add_timeout(nap_task(1ms, 4), w.reactor, 1s);
+    const int four = co_await in_time;
+    CHECK(four == 4);
+    auto late = mobius::add_timeout(mobius::sleep(1h), 1s);
+    const auto timed_out = co_await mobius::as_result(std::move(late));
+    CHECK(timed_out.error().check<mobius::timed_out>());
+    auto decided = mobius::add_timeout(nap(1h, 5), w.reactor, 1s, [](result<int>) { return 6; });
+    const int six = co_await decided;
+    CHECK(six == 6);
+    auto future = mobius::to_future(nap_task(1ms, 7));
+    co_await mobius::sleep(2ms);
+    CHECK(future.get() == 7);
+    mobius::deferred_lock lock;
+    auto run = lock.run([] { return mobius::sleep(1ms); });
+    co_await run;
+    auto all = mobius::gather_results(mobius::sleep(1ms), nap_task(1ms, 8), nap(1ms, 9));
+    const auto values = co_await all;
+    CHECK(std::get<1>(values) + std::get<2>(values) == 17);
   });
 }
 

@@ -1,7 +1,7 @@
 // usage: deferred_replay FILE
-// Runs the programs of FILE, each with the trace of Twisted behind it, with callbacks and again
-// with coroutines in their place; prints those that differ, and then how many were run, and how
-// many runs differed only in reporting a failure sooner (D3).
+// Runs the programs of FILE, each with the trace of Twisted behind it, with callbacks, again with
+// coroutines in their place, and again with coroutines that await the chain; prints those that differ, and
+// then how many were run, and how many runs differed only in reporting a failure sooner (D3).
 
 #include <exception>
 #include <iostream>
@@ -40,8 +40,10 @@ int main(int argc, char** argv) try {
     if (!dtl::reason_to_leave_out(p).empty()) continue;
     try {
       ++run;
-      if (differs(p, style::callbacks, "callbacks") || differs(p, style::coroutines, "coroutines"))
+      if (differs(p, style::callbacks, "callbacks") || differs(p, style::coroutines, "coroutines") ||
+          differs(p, style::awaits, "awaits")) {
         ++different;
+      }
     } catch (const std::exception& e) {
       std::cout << "#broken " << p.name << " " << e.what() << "\n";
     }

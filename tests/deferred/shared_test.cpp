@@ -2,27 +2,13 @@
 
 #include "kit.hpp"
 
-using mobius::cancelled;
-using mobius::deferred;
-using mobius::failure;
-using mobius::make_deferred;
 using mobius::shared_deferred;
-using mobius::succeed;
 
 namespace {
 
 deferred<std::size_t> length(shared_deferred<std::string> s) {
   const std::string& text = co_await s;
   co_return text.size();
-}
-
-driven await_deferred(mobius::detail::context&, deferred<int> d) { co_await std::move(d); }
-
-template <class T>
-bool was_cancelled(deferred<T>& d) {
-  const bool yes = d.failure_if() && d.failure_if()->template check<cancelled>();
-  std::move(d).add_errback([](failure) {});
-  return yes;
 }
 
 }  // namespace
@@ -67,12 +53,12 @@ TEST_CASE("cancelling a reader stops that reader only, cancelling the shared one
   auto one = shared.reader();
   auto two = shared.reader();
   one.cancel();
-  CHECK(was_cancelled(one));
+  CHECK(failed_with<cancelled>(one));
   CHECK(asked == 0);
   CHECK_FALSE(two.ready());
   shared.cancel();
   CHECK(asked == 1);
-  CHECK(was_cancelled(two));
+  CHECK(failed_with<cancelled>(two));
 }
 
 TEST_CASE("a shared deferred that nobody can fire any more breaks for its readers only") {
@@ -154,7 +140,7 @@ TEST_CASE("delay_cancel waits for the end before it gives cancelled") {
   CHECK(asked == 0);
   CHECK_FALSE(delayed.ready());
   fire(1);
-  CHECK(was_cancelled(delayed));
+  CHECK(failed_with<cancelled>(delayed));
 
   auto [failing, fail_it] = make_deferred<int>();
   auto error = mobius::delay_cancel(std::move(failing));

@@ -5,54 +5,24 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
 
-#include <mobius/deferred/sync/deferred_filesystem_lock.hpp>
 #include <mobius/runtime/sync/event.hpp>
-#include <mobius/runtime/testing/testing.hpp>
 
-#include "fake_clock.hpp"
 #include "kit.hpp"
+#include "temporary_directory.hpp"
 
-using namespace std::chrono_literals;
-using mobius::deferred;
 using mobius::deferred_filesystem_lock;
 using mobius::deferred_lock;
 using mobius::deferred_queue;
 using mobius::deferred_semaphore;
-using mobius::failure;
-using mobius::make_deferred;
-using words = std::vector<std::string>;
 
 namespace {
 
-/// A callback that writes a word down.
-auto note(words& log, std::string word) {
-  return [&log, word = std::move(word)](auto&&...) { log.push_back(word); };
-}
-
-/// The same for one who fails.
+/// An errback that writes a word down for an `E`, else what failed.
 template <class E>
 auto note_failure(words& log, std::string word) {
   return [&log, word = std::move(word)](failure f) { log.push_back(f.check<E>() ? word : f.what()); };
 }
-
-std::string fresh_path() {
-  std::string path = (std::filesystem::temp_directory_path() / "mobius-lock-XXXXXX").string();
-  REQUIRE(mkdtemp(path.data()) != nullptr);
-  return path;
-}
-
-/// A directory that goes when the test ends.
-struct temporary_directory {
-  temporary_directory() = default;
-  temporary_directory(const temporary_directory&) = delete;
-  temporary_directory& operator=(const temporary_directory&) = delete;
-  ~temporary_directory() { std::filesystem::remove_all(path); }
-  std::string lock() const { return path + "/lock"; }
-
-  std::string path = fresh_path();
-};
 
 }  // namespace
 
@@ -459,7 +429,7 @@ TEST_CASE("what Twisted's core lacks is in the runtime, and works with deferreds
 
 TEST_CASE("a file system lock is tried each second, and a second wait is refused (R150)") {
   const temporary_directory dir;
-  fake_clock clock;
+  test_clock clock;
   deferred_filesystem_lock holder(clock, dir.lock());
   deferred_filesystem_lock lock(clock, dir.lock());
   REQUIRE(holder.defer_until_locked().ready());
@@ -483,7 +453,7 @@ TEST_CASE("a file system lock is tried each second, and a second wait is refused
 
 TEST_CASE("a file system lock is tried one last time when the time is up (R151)") {
   const temporary_directory dir;
-  fake_clock clock;
+  test_clock clock;
   deferred_filesystem_lock holder(clock, dir.lock());
   deferred_filesystem_lock lock(clock, dir.lock());
   REQUIRE(holder.lock());
@@ -503,7 +473,7 @@ TEST_CASE("a file system lock is tried one last time when the time is up (R151)"
 
 TEST_CASE("a file system lock is tried one last time when the wait is cancelled (R151)") {
   const temporary_directory dir;
-  fake_clock clock;
+  test_clock clock;
   deferred_filesystem_lock holder(clock, dir.lock());
   deferred_filesystem_lock lock(clock, dir.lock());
   REQUIRE(holder.lock());
@@ -520,7 +490,7 @@ TEST_CASE("a file system lock is tried one last time when the wait is cancelled 
 
 TEST_CASE("a file system lock left behind by a dead process is taken over") {
   const temporary_directory dir;
-  fake_clock clock;
+  test_clock clock;
   const pid_t child = fork();
   if (child == 0) _exit(0);
   REQUIRE(waitpid(child, nullptr, 0) == child);
@@ -536,7 +506,7 @@ TEST_CASE("a file system lock left behind by a dead process is taken over") {
 }
 
 TEST_CASE("a file system lock whose directory is missing fails, and names call, path and remedy") {
-  fake_clock clock;
+  test_clock clock;
   deferred_filesystem_lock lock(clock, "/nonexistent/lock");
   auto d = lock.defer_until_locked();
   REQUIRE(d.failure_if() != nullptr);
@@ -548,7 +518,7 @@ TEST_CASE("a file system lock whose directory is missing fails, and names call, 
 TEST_CASE("a file system lock may end while it is waited for") {
   const no_leak check;
   const temporary_directory dir;
-  fake_clock clock;
+  test_clock clock;
   deferred_filesystem_lock holder(clock, dir.lock());
   REQUIRE(holder.lock());
   deferred<> left;

@@ -1,27 +1,12 @@
 // Deferreds and other threads.
 
 #include <atomic>
-#include <chrono>
 #include <future>
-#include <memory>
 #include <mutex>
 #include <stop_token>
 #include <thread>
 
-#include <mobius/deferred/threads/blocking_call.hpp>
-#include <mobius/deferred/threads/defer_to_thread.hpp>
-#include <mobius/deferred/threads/future.hpp>
-#include <mobius/deferred/threads/thread_resolver.hpp>
-#include <mobius/deferred/time.hpp>
-#include <mobius/runtime/testing/testing.hpp>
-
 #include "kit.hpp"
-
-using namespace std::chrono_literals;
-using mobius::deferred;
-using mobius::failure;
-using mobius::task;
-using mobius::testing::world;
 
 namespace {
 

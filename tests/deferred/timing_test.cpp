@@ -1,39 +1,9 @@
-// Clocks, delayed calls, looping calls and ticks.
+// Clocks and delayed calls.
 
-#include <mobius/deferred/timing/every.hpp>
-#include <mobius/runtime/testing/testing.hpp>
-
-#include "fake_clock.hpp"
 #include "kit.hpp"
-
-using namespace std::chrono_literals;
-using mobius::deferred;
-using mobius::failure;
-using mobius::looping_call;
-using mobius::make_deferred;
-using mobius::task;
-using mobius::test_clock;
-using mobius::testing::world;
-using words = std::vector<std::string>;
 
 static_assert(mobius::time_source<mobius::reactor>);
 static_assert(mobius::time_source<test_clock>);
-
-namespace {
-
-/// The seconds of a clock at which something happened.
-using seconds_list = std::vector<long>;
-
-auto note_time(seconds_list& log, const test_clock& clock) {
-  return [&] { log.push_back(clock.elapsed() / 1s); };
-}
-auto note(words& log, std::string word) {
-  return [&log, word = std::move(word)](auto&&...) { log.push_back(word); };
-}
-
-}  // namespace
-
-// --- delayed calls -----------------------------------------------------------------------------
 
 TEST_CASE("call_later never calls inside itself, on the reactor and on a clock (R153)") {
   mobius::testing::run([](world& w) -> task<> {
@@ -241,6 +211,30 @@ TEST_CASE("calls due at the same time come in the order they were asked for (R16
     CHECK(by_reactor.size() == 200);
     CHECK(std::is_sorted(by_reactor.begin(), by_reactor.end()));
     CHECK(by_clock == by_reactor);
+  });
+}
+
+TEST_CASE("a call that was moved comes after those already due at its new time, on reactor and clock (D4)") {
+  const auto move_and_wait = [](auto& source, words& log) {
+    auto a = source.call_later(1s, note(log, "a"));
+    auto b = source.call_later(5s, note(log, "b"));
+    auto c = source.call_later(2s, note(log, "c"));
+    source.call_later(3s, note(log, "d"));
+    CHECK(b.reset(3s));
+    CHECK(a.reset(3s));
+    CHECK(c.delay(1s));
+  };
+  const words wanted{"d", "b", "a", "c"};
+  words on_clock;
+  test_clock clock;
+  move_and_wait(clock, on_clock);
+  clock.advance(10s);
+  CHECK(on_clock == wanted);
+  mobius::testing::run([&](world& w) -> task<> {
+    words on_reactor;
+    move_and_wait(w.reactor, on_reactor);
+    co_await mobius::sleep(10s);
+    CHECK(on_reactor == wanted);
   });
 }
 

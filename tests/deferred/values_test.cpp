@@ -2,15 +2,8 @@
 
 #include <array>
 #include <map>
-#include <memory>
-#include <optional>
 
 #include "kit.hpp"
-
-using mobius::deferred;
-using mobius::failure;
-using mobius::make_deferred;
-using mobius::succeed;
 
 namespace {
 
@@ -226,6 +219,8 @@ TEST_CASE("the errback of a pair does not see what its callback throws") {
 
 TEST_CASE("add_both takes a result, or one overload for each kind") {
   const no_leak check;
+  auto generic = succeed(4).add_both([](auto r) { return r ? *r + 1 : 0; });
+  CHECK(std::move(generic).get_now() == 5);
   const auto describe = [](mobius::result<int> r) { return r ? std::to_string(*r) : r.error().what(); };
   CHECK(succeed(3).add_both(describe).get_now() == "3");
   CHECK(mobius::fail<int>(error_a("no")).add_both(describe).get_now() == "no");
