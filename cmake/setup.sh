@@ -11,7 +11,7 @@ unset CLICOLOR_FORCE CDPATH
 mobius_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
 build_packages=(g++ cmake ninja-build ccache liburing-dev node-llhttp)
-test_packages=(catch2 python3 python3-twisted curl pkg-config socat netcat-openbsd)
+test_packages=(catch2 python3 python3-twisted curl patch pkg-config socat netcat-openbsd)
 # Only where a machine is made for this: Debian's package starts a server if it may.
 peer_packages=(nginx-light)
 clang_packages=(clang-19 libclang-rt-19-dev)
