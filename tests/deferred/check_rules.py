@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Checks rules.md: every rule has a row, and what the row names exists.
+"""Checks rules.md: every rule and every difference has a row, and what the row names exists.
 
 usage: check_rules.py    -> one line for each fault, then a summary; exit status 1 if there is a fault
 """
@@ -8,8 +8,8 @@ import re
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-RULES = list(range(1, 178)) + list(range(196, 204))
-MAY_NOT_APPLY = {6, 7, 8, 13, 62, 89, 95, 129, 136, 137}
+WANTED = ["R%d" % n for n in list(range(1, 178)) + list(range(196, 204))] + ["D%d" % n for n in range(1, 15)]
+MAY_NOT_APPLY = {"R%d" % n for n in (6, 7, 8, 13, 62, 89, 95, 129, 136, 137)}
 
 
 def test_names():
@@ -20,45 +20,40 @@ def test_names():
     return names
 
 
-def golden_programs():
-    return set(re.findall(r"^#name (\d\d) ", (HERE / "golden.txt").read_text(), re.M))
+def numbers(pattern, *files):
+    return {n for f in files for n in re.findall(pattern, (HERE / f).read_text(), re.M)}
 
 
-def faults_of(rule, checks, tests, programs):
+def faults_of(row, checks, there):
     if not checks:
-        return ["R%d has no test" % rule]
+        return ["%s has no test" % row]
     if checks.startswith("not applicable: "):
-        return [] if rule in MAY_NOT_APPLY else ["R%d may not be called not applicable" % rule]
+        return [] if row in MAY_NOT_APPLY else ["%s may not be called not applicable" % row]
     faults = []
     for check in checks.split("; "):
-        golden = re.fullmatch(r"golden (\d\d)", check)
-        named = re.fullmatch(r'"(.+)"', check)
-        if golden and golden.group(1) not in programs:
-            faults.append("R%d names program %s, which golden.txt does not have" % (rule, golden.group(1)))
-        elif named and named.group(1) not in tests:
-            faults.append("R%d names a test that is not there: %s" % (rule, named.group(1)))
-        elif not golden and not named:
-            faults.append("R%d: neither a test nor a golden program: %s" % (rule, check))
+        named = re.fullmatch(r'(golden|mistake) (\d+)|()"(.+)"', check)
+        if not named:
+            faults.append("%s: neither a test nor a program: %s" % (row, check))
+        elif (named.group(2) or named.group(4)) not in there[named.group(1) or "test"]:
+            faults.append("%s names what is not there: %s" % (row, check))
     return faults
 
 
 def main():
-    tests, programs, rows, faults = test_names(), golden_programs(), {}, []
+    there = {"test": test_names(), "mistake": numbers(r"^#elif MISTAKE == (\d+) ", "mistakes.cpp"),
+             "golden": numbers(r"^#name (\d\d) ", "golden.txt", "differences.txt", "found.txt")}
+    rows, faults = {}, []
     for line in (HERE / "rules.md").read_text().splitlines():
-        row = re.fullmatch(r"\| R(\d+) \| (.*?) ?\|", line)
+        row = re.fullmatch(r"\| ([RD]\d+) \|(?:.* \|)? (.*?) ?\|", line)
         if not row:
             continue
-        rule = int(row.group(1))
-        if rule in rows:
-            faults.append("R%d has two rows" % rule)
-        rows[rule] = row.group(2).strip()
-    for rule in RULES:
-        if rule in rows:
-            faults += faults_of(rule, rows[rule], tests, programs)
-        else:
-            faults.append("R%d has no row" % rule)
-    faults += ["R%d is not a rule of this table" % rule for rule in rows if rule not in RULES]
-    print("\n".join(faults + ["%d rules, %d faults" % (len(RULES), len(faults))]))
+        if row.group(1) in rows:
+            faults.append("%s has two rows" % row.group(1))
+        rows[row.group(1)] = row.group(2).strip()
+    for wanted in WANTED:
+        faults += faults_of(wanted, rows[wanted], there) if wanted in rows else ["%s has no row" % wanted]
+    faults += ["%s is not a rule of this table" % row for row in rows if row not in WANTED]
+    print("\n".join(faults + ["%d rules and differences, %d faults" % (len(WANTED), len(faults))]))
     return 1 if faults else 0
 
 
