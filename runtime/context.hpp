@@ -143,8 +143,10 @@ class context {
   /// One request, one delivery: to the leaf now waiting, or, if that has just ended, to the next.
   /// A chain that is running at the moment takes no notice (R135).
   void cancel_once() noexcept {
-    if (leaf_ && !leaf_->type->cancel(leaf_) && mark_ == cancel_mark::none) mark_ = cancel_mark::once;
+    if (leaf_ && !cancel_waiting() && mark_ == cancel_mark::none) mark_ = cancel_mark::once;
   }
+  /// One request to the leaf now waiting and to no other: false if none waits, or it has just ended.
+  bool cancel_waiting() noexcept { return leaf_ && leaf_->type->cancel(leaf_); }
 
   /// Notes what the chain waits for, and where.
   void enter(leaf& l, const std::source_location& where) noexcept {

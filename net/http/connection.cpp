@@ -3,27 +3,16 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <optional>
 #include <utility>
-
-#include "../../runtime/combine.hpp"
-#include "../../runtime/timeout.hpp"
 
 namespace mobius::http::detail {
 
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::nanoseconds;
 
 // What may be ready before it is sent. A larger body is sent from where it is.
 constexpr std::size_t most_output = 64 * 1024;
-
-// A send makes progress if a piece of this size leaves within `write_stall`.
-constexpr std::size_t send_piece = 64 * 1024;
-
-// Memory above this is not kept from one request to the next.
-constexpr std::size_t most_kept = 128 * 1024;
 
 // Received buffers are few, and all streams share them: with more handlers than this at work, the
 // next request is copied out of its buffer first.
@@ -40,14 +29,6 @@ class counted {
  private:
   std::size_t& count_;
 };
-
-void reuse(std::string& text) {
-  if (text.capacity() > most_kept) {
-    text = std::string();
-  } else {
-    text.clear();
-  }
-}
 
 // Where the peer has gone already there is nothing to do, and nobody to tell.
 void shut_down(const net::tcp_stream& stream, int how) noexcept {
@@ -69,7 +50,9 @@ connection::connection(site& s, net::tcp_stream stream)
       limits_(s.options.limits),
       reactor_(reactor::current()),
       stream_(std::move(stream)),
-      parser_(s.options.limits) {
+      parser_(s.options.limits),
+      side_(stream_, out_, limits_.write_stall),
+      limit_(reactor_) {
   link_before(s.connections);
   ++s.count;
 }
@@ -77,17 +60,30 @@ connection::connection(site& s, net::tcp_stream stream)
 connection::~connection() { --site_.count; }
 
 // Handlers that end at once are answered one after the other, as long as there is input; only then,
-// or when a handler takes its time, does what is ready go out.
+// or when a handler takes its time, does what is ready go out. The waits of an ordinary request stand
+// here and not in tasks of their own, as each of those would cost it a frame.
 task<> connection::serve() {
-  while (keep_alive_) {
+  while (keep_alive_ && !broken_) {
     const progress head = input_.empty() ? progress::need_more : parser_.parse(input_, request_.head());
     if (head == progress::rejected) {
       refuse(parser_.why().status);
       break;
     }
     if (head == progress::need_more) {
-      const bool more = co_await read_more();
-      if (!more) break;
+      if (has_output()) {
+        if (flushes_at_once()) {
+          limit_.begin(*ctx_, limits_.write_stall);
+          const result<void> sent = co_await as_result(stream_.write_all(out_));
+          note_flushed(sent);
+        } else {
+          co_await flush();
+        }
+        if (broken_) break;
+      }
+      if (site_.stopping && input_.empty()) break;
+      limit_.begin(*ctx_, begin_read());
+      result<lease> more = co_await as_result(stream_.receive());
+      if (!end_read(std::move(more))) break;
       continue;
     }
     begin_request();
@@ -97,16 +93,24 @@ task<> connection::serve() {
     }
     if (request_.method() == method::trace) {
       respond(refuse_trace());
-    } else if (has_output()) {
-      co_await answer_behind_output();
     } else {
       const counted at_work(site_.answering);
-      result<response> answer = co_await as_result(site_.call(request_));
-      respond(std::move(answer));
+      if (!out_.empty()) side_.begin();
+      try {
+        response answer = co_await site_.call(request_);
+        respond(std::move(answer));
+      } catch (const cancelled&) {
+        if (ctx_->stopping()) throw;
+        append_failure(failure());
+      } catch (...) {
+        append_failure(failure());
+      }
+      side_.end();
+      if (side_.sending()) co_await side_.settled();
+      broken_ = side_.failed();
     }
     end_request();
-    if (out_.size() > most_output || !large_body_.empty()) co_await flush();
-    if (broken_) break;
+    if (!flushes_at_once()) co_await flush();
   }
   co_await finish();
 }
@@ -118,29 +122,29 @@ void connection::stop_if_idle() noexcept {
 
 // --- reading -----------------------------------------------------------------------------------
 
-// Sends what is ready, and waits for more of a head.
-task<bool> connection::read_more() {
-  if (has_output()) co_await flush();
-  if (broken_ || (site_.stopping && input_.empty())) co_return false;
-
-  const bool first = input_.empty();
-  if (!first && !std::exchange(head_timed_, true)) head_deadline_ = reactor_.now() + limits_.head_deadline;
+// Makes room for more of a head, and gives how long it may take to come.
+connection::nanoseconds connection::begin_read() {
+  idle_ = input_.empty();
+  if (!idle_ && !std::exchange(head_timed_, true)) head_deadline_ = reactor_.now() + limits_.head_deadline;
   if (lease_) {
     kept_.assign(input_);
     lease_.reset();
   } else {
     kept_.erase(0, kept_.size() - input_.size());
   }
-  const nanoseconds left = first ? limits_.keep_alive_idle : head_deadline_ - reactor_.now();
-  idle_ = first;
-  result<lease> more = co_await as_result(timeout(left, stream_.receive()));
-  idle_ = false;
+  if (idle_) return limits_.keep_alive_idle;
+  return head_deadline_ - reactor_.now();
+}
 
+// Takes what has come; false if that is the end.
+bool connection::end_read(result<lease>&& more) {
+  const bool first = std::exchange(idle_, false);
+  const bool expired = limit_.end();
   // Silence is not answered: some clients take a 408 for the answer to their next request.
-  if (!more && more.error().check<timed_out>() && parser_.begun()) refuse(408);
-  if (!more) co_return false;
+  if (!more && expired && parser_.begun()) refuse(408);
+  if (!more) return false;
   ended_ = more->empty();
-  if (ended_) co_return false;
+  if (ended_) return false;
   if (first) {
     lease_ = std::move(*more);
     input_ = lease_.text();
@@ -148,7 +152,7 @@ task<bool> connection::read_more() {
     kept_.append(more->text());
     input_ = kept_;
   }
-  co_return true;
+  return true;
 }
 
 // The rest of a body that has not come with its head.
@@ -159,9 +163,10 @@ task<bool> connection::read_body() {
     if (has_output()) co_await flush();
     if (broken_) co_return false;
     own_input();
-    const nanoseconds left = body_deadline() - reactor_.now();
-    result<lease> more = co_await as_result(timeout(left, stream_.receive()));
-    if (!more && more.error().check<timed_out>()) refuse(408);
+    limit_.begin(*ctx_, body_deadline() - reactor_.now());
+    result<lease> more = co_await as_result(stream_.receive());
+    const bool expired = limit_.end();
+    if (!more && expired) refuse(408);
     if (!more) co_return false;
     ended_ = more->empty();
     if (ended_) co_return false;
@@ -184,12 +189,15 @@ void connection::begin_request() {
   input_.remove_prefix(parser_.size());
   parser_.reset();
   reuse(request_.body_buffer());
-  decoder_.begin(request_.head().body(), limits_.body);
-  if (decoder_.state() == progress::need_more) {
-    body_begun_ = reactor_.now();
-    take_body();
-  }
+  if (request_.head().body().kind != body_kind::none) begin_body();
   if (lease_ && site_.answering >= most_lent) own_input();
+}
+
+void connection::begin_body() {
+  decoder_.begin(request_.head().body(), limits_.body);
+  if (decoder_.state() != progress::need_more) return;
+  body_begun_ = reactor_.now();
+  take_body();
 }
 
 void connection::take_body() {
@@ -219,28 +227,9 @@ void connection::own_input() {
 
 // --- answering ---------------------------------------------------------------------------------
 
-// The handler runs, and if it does not end at once, what was ready before goes out meanwhile.
-task<> connection::answer_behind_output() {
-  const counted at_work(site_.answering);
-  co_await when_all(call_handler(), flush_unless_answered());
-  result<response> answer = std::move(*answer_);
-  answer_.reset();
-  respond(std::move(answer));
-}
-
-task<> connection::call_handler() {
-  result<response> answer = co_await as_result(site_.call(request_));
-  answer_.emplace(std::move(answer));
-}
-
-task<> connection::flush_unless_answered() {
-  if (!answer_) co_await flush();
-}
-
-void connection::respond(result<response>&& answer) {
-  if (!answer) return append_failure(answer.error());
+void connection::respond(response&& answer) {
   try {
-    append(std::move(*answer));
+    append(std::move(answer));
   } catch (...) {
     append_failure(failure());
   }
@@ -285,6 +274,12 @@ void connection::end_request() {
 
 // --- writing -----------------------------------------------------------------------------------
 
+void connection::note_flushed(const result<void>& sent) noexcept {
+  limit_.end();
+  broken_ = !sent;
+  reuse(out_);
+}
+
 task<> connection::flush() {
   const bool sent = co_await send(out_);
   reuse(out_);
@@ -295,7 +290,9 @@ task<> connection::flush() {
 task<bool> connection::send(std::string_view bytes) {
   while (!bytes.empty() && !broken_) {
     const std::string_view piece = bytes.substr(0, send_piece);
-    const result<void> sent = co_await as_result(timeout(limits_.write_stall, stream_.write_all(piece)));
+    limit_.begin(*ctx_, limits_.write_stall);
+    const result<void> sent = co_await as_result(stream_.write_all(piece));
+    limit_.end();
     broken_ = !sent;
     bytes.remove_prefix(piece.size());
   }
@@ -322,8 +319,9 @@ task<> connection::linger() {
   const time_point until = reactor_.now() + limits_.linger;
   std::uint64_t left = limits_.linger_bytes;
   while (left != 0) {
-    const nanoseconds wait = until - reactor_.now();
-    const result<lease> more = co_await as_result(timeout(wait, stream_.receive()));
+    limit_.begin(*ctx_, until - reactor_.now());
+    const result<lease> more = co_await as_result(stream_.receive());
+    limit_.end();
     if (!more || more->empty()) co_return;
     left -= std::min<std::uint64_t>(left, more->size());
   }

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +17,8 @@
 #include "body_decoder.hpp"
 #include "request_parser.hpp"
 #include "server.hpp"
+#include "side_sender.hpp"
+#include "wait_limit.hpp"
 #include "writer.hpp"
 
 namespace mobius::http::detail {
@@ -65,8 +66,13 @@ class connection : public core::pooled, public core::list_link {
   connection(site& s, net::tcp_stream stream);
   ~connection();
 
-  /// Serves it to its end.
+  /// Serves it to its end. After it, however it ended, `settled` is to be awaited.
   task<> serve();
+  /// Waits until no send needs the connection any more.
+  side_sender::settled_awaiter settled() noexcept {
+    side_.abandon();
+    return side_.settled();
+  }
   /// Ends it if it waits for a request; a request that has just come is still answered.
   void stop_if_idle() noexcept;
   /// Cancels it.
@@ -76,21 +82,23 @@ class connection : public core::pooled, public core::list_link {
 
  private:
   using time_point = reactor::clock::time_point;
+  using nanoseconds = std::chrono::nanoseconds;
 
-  task<bool> read_more();
   task<bool> read_body();
-  task<> answer_behind_output();
-  task<> call_handler();
-  task<> flush_unless_answered();
   task<> flush();
   task<bool> send(std::string_view bytes);
   task<> finish();
   task<> linger();
 
+  bool flushes_at_once() const noexcept { return out_.size() <= send_piece && large_body_.empty(); }
+  void note_flushed(const result<void>& sent) noexcept;
+  nanoseconds begin_read();
+  bool end_read(result<lease>&& more);
   void begin_request();
+  void begin_body();
   void take_body();
   void end_request();
-  void respond(result<response>&& answer);
+  void respond(response&& answer);
   void append(response&& answer);
   void append_failure(const failure& why);
   void refuse(int status);
@@ -117,7 +125,8 @@ class connection : public core::pooled, public core::list_link {
 
   std::string out_;         // responses that are ready
   std::string large_body_;  // goes out behind them
-  std::optional<result<response>> answer_;
+  side_sender side_;        // sends out_ while a handler runs
+  wait_limit limit_;        // of the wait that this is in
 
   bool idle_ = false;        // waits for the first byte of a request
   bool head_timed_ = false;  // head_deadline_ counts

@@ -63,7 +63,8 @@ class headers {
   std::pair<std::string_view, std::string_view> wire() const noexcept { return {preset_, lines_}; }
 
   /// A list whose first fields are `lines`, not copied: wire text in static storage that is known
-  /// to be right. For the library's own ready-made messages.
+  /// to be right, without Date and without what frames a message. For the library's own ready-made
+  /// messages.
   static headers from_static_wire(std::string_view lines) noexcept;
 
  private:

@@ -172,12 +172,12 @@ rejection request_parser::read_request_line(std::string_view line, request_head&
   const auto first = line.find(' ');
   if (first == std::string_view::npos) return {400, "the request line has one word only"};
   const auto name = line.substr(0, first);
-  if (!detail::is_token(name)) return {400, "the method is not a token"};
+  const auto* known = find_method(name);
+  if (known == nullptr && !detail::is_token(name)) return {400, "the method is not a token"};
   const auto rest = line.substr(first + 1);
   const auto second = rest.find(' ');
   if (second == std::string_view::npos) return {400, "the request line has no HTTP version"};
   if (auto wrong = read_version(rest.substr(second + 1), head.version_minor_)) return wrong;
-  const auto* known = find_method(name);
   if (known == nullptr) return {501, "the method is not known"};
   head.method_ = known->which;
   return read_target(rest.substr(0, second), head);
@@ -265,7 +265,7 @@ rejection request_parser::read_fields(std::string_view buffer, request_head& hea
   return {};
 }
 
-rejection request_parser::read_framing(request_head& head) const noexcept {
+rejection request_parser::read_framing(request_head& head) noexcept {
   framing_fields fields;
   if (auto wrong = find_framing_fields(head.headers_, fields)) return wrong;
   if (auto wrong = read_host(fields, head)) return wrong;
@@ -286,11 +286,19 @@ rejection request_parser::read_host(const framing_fields& fields, request_head& 
     if (head.version_minor_ >= 1) return {400, "there is no Host"};
     return {};
   }
-  if (!detail::is_authority(host)) return {400, "the Host is not a host and port"};
+  if (!is_good_host(host)) return {400, "the Host is not a host and port"};
   if (head.host_.size != 0 && !detail::equals_ignoring_case(host, head.host()))
     return {400, "the Host is not the one of the request target"};
   head.host_ = piece_of(host, head.headers_.base_);
   return {};
+}
+
+bool request_parser::is_good_host(std::string_view host) noexcept {
+  if (host_size_ != 0 && host == std::string_view(host_.data(), host_size_)) return true;
+  if (!detail::is_authority(host)) return false;
+  if (host.size() <= host_.size())
+    host_size_ = static_cast<std::uint8_t>(host.copy(host_.data(), host_.size()));
+  return true;
 }
 
 rejection request_parser::read_body(const framing_fields& fields, request_head& head) const noexcept {

@@ -2,6 +2,7 @@
 // Stages one and two of reading a request: the head scanner, llhttp on exactly the head, and
 // framing computed by us. No I/O and no allocation.
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -42,14 +43,17 @@ class request_parser {
   static rejection read_target(std::string_view target, request_head& head) noexcept;
   static rejection read_path(std::string_view text, request_head& head) noexcept;
   rejection read_fields(std::string_view buffer, request_head& head) const noexcept;
-  rejection read_framing(request_head& head) const noexcept;
+  rejection read_framing(request_head& head) noexcept;
   static rejection find_framing_fields(const header_views& list, framing_fields& found) noexcept;
-  static rejection read_host(const framing_fields& fields, request_head& head) noexcept;
+  rejection read_host(const framing_fields& fields, request_head& head) noexcept;
+  bool is_good_host(std::string_view host) noexcept;
   rejection read_body(const framing_fields& fields, request_head& head) const noexcept;
 
   head_scanner scanner_;
   std::uint64_t most_body_;
   rejection why_;
+  std::array<char, 62> host_;  // the last Host that was right: a client sends the same one each time
+  std::uint8_t host_size_ = 0;
 };
 
 }  // namespace mobius::http

@@ -26,6 +26,7 @@ core::detached drive(std::shared_ptr<site> owner, std::unique_ptr<connection> pe
   if (!outcome && !outcome.error().check<cancelled>()) {
     report_unhandled(outcome.error(), "a connection of http::server");
   }
+  co_await peer->settled();
   peer.reset();
   if (owner->count != 0) co_return;
   for (const resolver<void>& gone : std::exchange(owner->waiting, {})) gone();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <utility>
 
 #include "error.hpp"
@@ -78,16 +79,30 @@ std::string_view find_status_line(int status) {
   return at != std::end(status_lines) && at->status == status ? at->line : std::string_view();
 }
 
-void append_number(std::string& out, std::uint64_t number) {
-  char digits[20];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-  out.append(digits, static_cast<std::size_t>(end - digits));
-}
+// Puts short pieces together in place, so that they cost one append.
+class line_buffer {
+ public:
+  template <std::size_t N>
+  void add(const char (&literal)[N]) noexcept {
+    std::memcpy(end_, literal, N - 1);
+    end_ += N - 1;
+  }
+  void add(std::uint64_t number) noexcept {
+    end_ = std::to_chars(end_, text_.data() + text_.size(), number).ptr;
+  }
+  std::string_view text() const noexcept {
+    return {text_.data(), static_cast<std::size_t>(end_ - text_.data())};
+  }
 
-void append_length(std::string& out, std::uint64_t length) {
-  out += "Content-Length: ";
-  append_number(out, length);
-  out += "\r\n";
+ private:
+  std::array<char, 96> text_;
+  char* end_ = text_.data();
+};
+
+void add_length(line_buffer& out, std::uint64_t length) {
+  out.add("Content-Length: ");
+  out.add(length);
+  out.add("\r\n");
 }
 
 void check_status(const response& answer) {
@@ -104,9 +119,7 @@ void append_status_line(std::string& out, const response& answer) {
     out += ready;
     return;
   }
-  out += version;
-  append_number(out, static_cast<std::uint64_t>(answer.status));
-  out.append(" ").append(answer.reason).append("\r\n");
+  out.append(version).append(std::to_string(answer.status)).append(" ").append(answer.reason).append("\r\n");
 }
 
 // The fields of a response by which a handler speaks about framing, which is ours.
@@ -146,6 +159,7 @@ void read_connection(std::string_view value, framing_fields& found) {
 
 framing_fields read_framing(const headers& fields) {
   framing_fields found;
+  if (fields.wire().second.empty()) return found;  // what was ready-made does not frame
   for (const auto [name, value] : fields) {
     if (detail::equals_lower(name, "date")) found.dated = true;
     if (!is_framing(name)) continue;
@@ -174,7 +188,8 @@ std::uint64_t decide_length(const framing_fields& found, const response& answer,
 void append_fields(std::string& out, const headers& fields, bool framing_among_them) {
   if (!framing_among_them) {
     const auto [first, second] = fields.wire();
-    out.append(first).append(second);
+    out += first;
+    if (!second.empty()) out += second;
     return;
   }
   for (const auto [name, value] : fields)
@@ -242,13 +257,15 @@ written_head write_head(std::string& out, const response& answer, const response
   append_status_line(out, answer);
   if (!found.dated) out += context.date;
   append_fields(out, answer.headers, found.any);
+  line_buffer last;
   // A 304 tells the length of what it stands for, or nothing.
-  if (!no_content && (answer.status != 304 || length != 0)) append_length(out, length);
+  if (!no_content && (answer.status != 304 || length != 0)) add_length(last, length);
   if (!keep_alive)
-    out += "Connection: close\r\n";
+    last.add("Connection: close\r\n");
   else if (context.version_minor == 0)
-    out += "Connection: keep-alive\r\n";
-  out += "\r\n";
+    last.add("Connection: keep-alive\r\n");
+  last.add("\r\n");
+  out += last.text();
   return {keep_alive, !bodiless && length != 0};
 }
 
@@ -284,8 +301,10 @@ void write_request_head(std::string& out, method which, std::string_view target,
       .append(host)
       .append("\r\n");
   append_fields(out, fields, false);
-  if (body_size != 0 || always_measured(which)) append_length(out, body_size);
-  out += "\r\n";
+  line_buffer last;
+  if (body_size != 0 || always_measured(which)) add_length(last, body_size);
+  last.add("\r\n");
+  out += last.text();
 }
 
 }  // namespace mobius::http

@@ -107,6 +107,29 @@ TEST_CASE("a request head shows its parts in place, also after its buffer has mo
   CHECK(walked == 4 + 7 + 3 + 3);
 }
 
+TEST_CASE("a Host that was right says nothing of the next one") {
+  mobius::http::request_parser parser;
+  mobius::http::request_head head;
+  const auto outcome = [&](std::string_view host) {
+    const auto text = "GET / HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n";
+    parser.reset();
+    const auto state = parser.parse(text, head);
+    return state == mobius::http::progress::complete && head.host() == host;
+  };
+  CHECK(outcome("example.org:81"));
+  CHECK(outcome("example.org:81"));
+  for (const char* wrong :
+       {"example.org:x", "example.org:81x", "example.org/81", "xample.org:", "", "1.2.3"}) {
+    INFO(wrong);
+    CHECK(outcome(wrong) == (std::string_view(wrong) == "xample.org:"));
+    CHECK(outcome("example.org:81"));
+  }
+  const std::string label(60, 'a');
+  CHECK(outcome(label + "." + label));
+  CHECK_FALSE(outcome(label + "." + label.substr(1) + "/"));
+  CHECK_FALSE(outcome(label + "." + label + "_?"));
+}
+
 TEST_CASE("the host of an absolute target is the one a handler sees") {
   const std::string_view text = "GET http://b:80/x HTTP/1.1\r\nHost: b:80\r\n\r\n";
   mobius::http::request_parser parser;

@@ -117,6 +117,73 @@ TEST_CASE("a response that the client does not take is given up") {  // row 134
   });
 }
 
+namespace {
+
+// A server whose answers to a client that reads nothing get stuck, and that client.
+struct stuck {
+  explicit stuck(http::server::handler handler)
+      : site(std::move(handler)),
+        listener("127.0.0.1", 0, with_small_buffers<mobius::net::listen_options>()) {
+    mobius::background(site.serve(listener));
+  }
+  // Sends two requests: the answer to the first gets stuck while the handler of the second runs.
+  task<> ask() {
+    const auto address = mobius::net::socket_address::parse("127.0.0.1", listener.local_address().port());
+    const auto options = with_small_buffers<mobius::net::connect_options>();
+    client = co_await mobius::net::connect(*address, options);
+    client.mark_idle();
+    const std::string sent = get("/big") + get("/slow");
+    co_await client.write_all(sent);
+    co_await peer::settle();
+  }
+  template <class Options>
+  static Options with_small_buffers() {
+    Options options;
+    options.send_buffer = mobius::net::option::send_buffer(4096);
+    options.receive_buffer = mobius::net::option::receive_buffer(4096);
+    return options;
+  }
+
+  http::server site;
+  mobius::net::tcp_listener listener;
+  mobius::net::tcp_stream client;
+};
+
+}  // namespace
+
+TEST_CASE("an answer that the client does not take is given up while the next handler runs") {
+  mobius::testing::run([](world& w) -> task<> {
+    auto [gate, open] = mobius::make_deferred<void>();
+    stuck web([&](request& asked) -> task<response> {
+      if (asked.path() == "/slow") co_await std::move(gate);
+      co_return response::text(200, std::string(60'000, 'x'));
+    });
+    co_await web.ask();
+    w.clock.advance(61s);
+    co_await peer::settle();
+    CHECK(web.site.connections() == 1);
+    open();
+    co_await peer::settle();
+    CHECK(web.site.connections() == 0);
+    const auto part = co_await peer::read_to_end(web.client);
+    CHECK(part.size() < 60'000);
+    co_await web.site.stop();
+  });
+}
+
+TEST_CASE("an abort waits neither for a handler nor for an answer that the client does not take") {
+  mobius::testing::run([](world&) -> task<> {
+    stuck web([](request& asked) -> task<response> {
+      if (asked.path() == "/slow") co_await mobius::sleep(1h);
+      co_return response::text(200, std::string(60'000, 'x'));
+    });
+    co_await web.ask();
+    CHECK(web.site.connections() == 1);
+    co_await web.site.stop(0s);
+    CHECK(web.site.connections() == 0);
+  });
+}
+
 TEST_CASE("a client that uploads what is refused still receives the answer") {  // row 138
   mobius::testing::run([](world&) -> task<> {
     served web(echo);
