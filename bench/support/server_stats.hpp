@@ -8,7 +8,9 @@
 //    "cpu_ns": CPU time of the whole process, all threads, "wall_ns": time between the snapshots,
 //    "enters": io_uring_enter calls or null, "sqes": or null, "cqes": or null,
 //    "allocations": malloc family or null, "frees": or null, "mappings": mmap family or null,
-//    "page_faults": N, "switches": voluntary context switches, "preemptions": involuntary ones}
+//    "page_faults": N, "switches": voluntary context switches, "preemptions": involuntary ones,
+//    "heap_growth": bytes of malloc, pools included, that were in use at the second snapshot and not at the
+//    first}
 // Null means that nobody counted: allocations need the preloaded counter (count_alloc.cpp); enters and SQEs
 // come from the server's own counts or, failing that, from the same counter.
 //
@@ -21,6 +23,7 @@
 //   stats.print();
 #pragma once
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <cinttypes>
@@ -92,6 +95,7 @@ class server_stats {
     work_counts work;
     mobius_bench_call_counts calls{};
     rusage usage{};
+    std::size_t heap = 0;
   };
   static constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
 
@@ -195,6 +199,8 @@ inline server_stats::snapshot server_stats::take() const {
   if (work_) now.work = work_();
   if (mobius_bench_read_call_counts != nullptr) now.calls = mobius_bench_read_call_counts();
   getrusage(RUSAGE_SELF, &now.usage);
+  const auto heap = mallinfo2();
+  now.heap = heap.uordblks + heap.hblkhd;
   now.wall = clock_ns(CLOCK_MONOTONIC);
   now.cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
   return now;
@@ -229,6 +235,8 @@ inline void server_stats::print() {
   detail::print_count("page_faults", true, detail::difference(before.usage.ru_minflt, after.usage.ru_minflt));
   detail::print_count("switches", true, detail::difference(before.usage.ru_nvcsw, after.usage.ru_nvcsw));
   detail::print_count("preemptions", true, detail::difference(before.usage.ru_nivcsw, after.usage.ru_nivcsw));
+  std::printf(", \"heap_growth\": %" PRId64,
+              static_cast<std::int64_t>(after.heap) - static_cast<std::int64_t>(before.heap));
   std::printf("}\n");
   std::fflush(stdout);
 }
