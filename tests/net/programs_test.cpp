@@ -25,21 +25,35 @@ bool have(const std::string& program) {
   return found;
 }
 
+enum class face { coroutines, callbacks };
+
+std::ostream& operator<<(std::ostream& out, face f) {
+  return out << (f == face::coroutines ? "coroutines" : "callbacks");
+}
+
 task<> echo(socket_stream s) {
   while (mobius::lease data = co_await s.receive()) co_await s.write_all(data);
   s.shutdown_write();
 }
 
+struct echo_protocol final : mobius::net::protocol {
+  void lease_received(mobius::lease data) override { transport().write(std::move(data)); }
+};
+
 template <class Listener>
-task<> echo_one(Listener& listener) {
+task<> echo_one(face f, Listener& listener) {
   auto stream = co_await listener.accept();
-  co_await echo(std::move(stream));
+  if (f == face::callbacks) {
+    co_await mobius::net::run_protocol(std::make_shared<echo_protocol>(), std::move(stream));
+  } else {
+    co_await echo(std::move(stream));
+  }
 }
 
 // Asks with a program whose text ends with its input, and gives its answer.
 template <class Listener>
-task<std::string> answer_to(Listener& listener, std::string command) {
-  auto both = mobius::when_all(echo_one(listener), mobius::offload(process::output_of, command));
+task<std::string> answer_to(face f, Listener& listener, std::string command) {
+  auto both = mobius::when_all(echo_one(f, listener), mobius::offload(process::output_of, command));
   auto [x, answer] = co_await std::move(both);
   co_return answer;
 }
@@ -67,12 +81,35 @@ task<std::string> echo_of(socket_stream& s, const std::string& text) {
   co_return got;
 }
 
+// Sends a text, ends its sending, and notes what comes.
+struct asking final : mobius::net::protocol {
+  explicit asking(const std::string& t) : text(t) {}
+  bool half_closeable() const noexcept override { return true; }
+  void connection_made() override {
+    transport().write(text);
+    transport().lose_write_connection();
+  }
+  void data_received(std::string_view data) override { got += data; }
+
+  std::string text;
+  std::string got;
+};
+
+task<std::string> echo_of(face f, socket_stream s, const std::string& text) {
+  if (f == face::coroutines) co_return co_await echo_of(s, text);
+  auto p = std::make_shared<asking>(text);
+  co_await mobius::net::run_protocol(p, std::move(s));
+  co_return p->got;
+}
+
 }  // namespace
 
 TEST_CASE("nc and socat talk to our servers, over TCP, IPv6 and unix, large inputs and half-close included") {
   if (!have("nc") || !have("socat")) return;
+  const face f = GENERATE(face::coroutines, face::callbacks);
+  INFO(f);
   mobius::testing::run(
-      [](world&) -> task<> {
+      [f](world&) -> task<> {
         const std::string file = test::socket_path();
         const std::string text = test::pattern(2'000'000);
         std::ofstream(file) << text;
@@ -83,20 +120,20 @@ TEST_CASE("nc and socat talk to our servers, over TCP, IPv6 and unix, large inpu
         mobius::net::unix_listener hidden("@" + path);
         const std::string port4 = std::to_string(four.local_address().port());
         const std::string port6 = std::to_string(six.local_address().port());
-        const std::string nc4 = co_await answer_to(four, "nc -N 127.0.0.1 " + port4 + " < " + file);
+        const std::string nc4 = co_await answer_to(f, four, "nc -N 127.0.0.1 " + port4 + " < " + file);
         CHECK(nc4 == text);
-        const std::string nc6 = co_await answer_to(six, "nc -N ::1 " + port6 + " < " + file);
+        const std::string nc6 = co_await answer_to(f, six, "nc -N ::1 " + port6 + " < " + file);
         CHECK(nc6 == text);
-        const std::string ncu = co_await answer_to(local, "nc -N -U " + path + " < " + file);
+        const std::string ncu = co_await answer_to(f, local, "nc -N -U " + path + " < " + file);
         CHECK(ncu == text);
         const std::string so4 =
-            co_await answer_to(four, "socat -t 10 - TCP:127.0.0.1:" + port4 + " < " + file);
+            co_await answer_to(f, four, "socat -t 10 - TCP:127.0.0.1:" + port4 + " < " + file);
         CHECK(so4 == text);
         const std::string sou =
-            co_await answer_to(local, "socat -t 10 - UNIX-CONNECT:" + path + " < " + file);
+            co_await answer_to(f, local, "socat -t 10 - UNIX-CONNECT:" + path + " < " + file);
         CHECK(sou == text);
         const std::string soa =
-            co_await answer_to(hidden, "socat -t 10 - ABSTRACT-CONNECT:" + path + " < " + file);
+            co_await answer_to(f, hidden, "socat -t 10 - ABSTRACT-CONNECT:" + path + " < " + file);
         CHECK(soa == text);
         unlink(file.c_str());
       },
@@ -105,8 +142,10 @@ TEST_CASE("nc and socat talk to our servers, over TCP, IPv6 and unix, large inpu
 
 TEST_CASE("our clients talk to socat's servers, over TCP and unix") {
   if (!have("socat")) return;
+  const face f = GENERATE(face::coroutines, face::callbacks);
+  INFO(f);
   mobius::testing::run(
-      [](world&) -> task<> {
+      [f](world&) -> task<> {
         const std::string text = test::pattern(1'000'000);
         const std::uint16_t port = free_port();
         {
@@ -115,14 +154,14 @@ TEST_CASE("our clients talk to socat's servers, over TCP and unix") {
                                        "EXEC:cat"});
           auto connect = [port]() { return mobius::net::connect("127.0.0.1", port); };
           socket_stream stream = co_await patiently(connect);
-          const std::string got = co_await echo_of(stream, text);
+          const std::string got = co_await echo_of(f, std::move(stream), text);
           CHECK(got == text);
         }
         const std::string path = test::socket_path();
         const process::child server({"/usr/bin/socat", "UNIX-LISTEN:" + path, "EXEC:cat"});
         auto connect = [&path]() { return mobius::net::connect_unix(path); };
         socket_stream stream = co_await patiently(connect);
-        const std::string got = co_await echo_of(stream, text);
+        const std::string got = co_await echo_of(f, std::move(stream), text);
         CHECK(got == text);
       },
       real_time);
