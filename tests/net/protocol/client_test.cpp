@@ -75,6 +75,39 @@ TEST_CASE("a connector tells its factory of each step, and connects again when a
   });
 }
 
+TEST_CASE("what a factory throws when a connector begins leaves the connector free to begin again") {
+  struct moody : logging_factory {
+    void start_factory() override {
+      if (bad_start) throw std::runtime_error("not started");
+      logging_factory::start_factory();
+    }
+    void started_connecting(connector& c) override {
+      if (bad_step) throw std::runtime_error("not begun");
+      logging_factory::started_connecting(c);
+    }
+    bool bad_start = true;
+    bool bad_step = true;
+  };
+  mobius::testing::run([](world&) -> task<> {
+    auto endpoint = std::make_shared<fake_endpoint>();
+    auto f = std::make_shared<moody>();
+    auto c = std::make_shared<connector>(endpoint, f);
+    CHECK_THROWS_WITH(c->connect(), "not started");
+    CHECK(f->ports() == 0);
+    f->bad_start = false;
+    CHECK_THROWS_WITH(c->connect(), "not begun");
+    CHECK(c->state() == connector::status::disconnected);
+    CHECK(f->ports() == 0);
+    f->bad_step = false;
+    c->connect();
+    co_await test::settle();
+    CHECK(c->state() == connector::status::connected);
+    c->disconnect();
+    co_await test::settle();
+    CHECK(f->log == events{"start", "stop", "start", "connecting", closed, "stop"});
+  });
+}
+
 TEST_CASE("stop_connecting ends the attempt with cancelled; a dropped connector goes on by itself") {
   mobius::testing::run([](world&) -> task<> {
     auto endpoint = std::make_shared<fake_endpoint>();

@@ -1,3 +1,4 @@
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -304,6 +305,63 @@ TEST_CASE("a factory for a protocol is known to what it builds") {
   auto p = f->build_protocol({});
   CHECK(p->factory() == f.get());
   CHECK(p->half_closeable());
+}
+
+TEST_CASE("a port without a descriptor to spare lets its clients wait, and serves them when there is one") {
+  mobius::testing::run(
+      [](world&) -> task<> {
+        auto f = std::make_shared<counting_factory>();
+        tcp_listener listener("127.0.0.1", 0);
+        socket_stream client = co_await connect(listener.local_address());
+        co_await client.write_all("patience");
+        // The undefined-behaviour sanitizer learns a type with the help of a descriptor.
+        auto learnt = co_await mobius::as_result(mobius::timeout(1ms, mobius::sleep(1h)));
+        CHECK(learnt.error().check<mobius::timed_out>());
+        rlimit before{};
+        getrlimit(RLIMIT_NOFILE, &before);
+        const int next_free = dup(0);
+        close(next_free);
+        rlimit tight = before;
+        tight.rlim_cur = static_cast<rlim_t>(next_free);
+        setrlimit(RLIMIT_NOFILE, &tight);  // the limit counts when the accept is armed
+        listening_port port = listen(std::move(listener), f);
+        co_await mobius::sleep(120ms);
+        const std::size_t built = f->built.size();
+        setrlimit(RLIMIT_NOFILE, &before);
+        CHECK(built == 0);
+        const bool served = co_await test::until([&] { return f->built.size() == 1; });
+        REQUIRE(served);
+        co_await test::until([&] { return f->built[0]->received == "patience"; });
+        CHECK(f->built[0]->received == "patience");
+        co_await port.stop_listening();
+      },
+      {.virtual_time = false});
+}
+
+TEST_CASE(
+    "a unix port takes the place of a stale socket file, never of one that is listened on or no socket") {
+  mobius::testing::run([](world&) -> task<> {
+    auto f = std::make_shared<counting_factory>();
+    const std::string path = test::socket_path();
+    {
+      // As a process that was killed leaves it.
+      const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      const socket_address where = socket_address::unix_socket(path);
+      REQUIRE(::bind(fd, where.data(), where.size()) == 0);
+      ::close(fd);
+    }
+    listening_port port = co_await server_from_string("unix:" + path)->listen(f);
+    auto taken = co_await mobius::as_result(server_from_string("unix:" + path)->listen(f));
+    CHECK_FALSE(taken.has_value());
+    auto p = co_await connect_protocol(*client_from_string("unix:" + path), std::make_shared<recorder>());
+    CHECK(p->connected());
+    p->transport().abort_connection();
+    co_await port.stop_listening();
+    CHECK(::access(path.c_str(), F_OK) != 0);
+    auto gone = co_await mobius::as_result(client_from_string("unix:" + path)->connect(f));
+    CHECK(gone.error().what().find(path) != std::string::npos);
+    CHECK(f->ports() == 0);
+  });
 }
 
 TEST_CASE("a factory is started at its first port and stopped at its last; dropping a port closes it") {
