@@ -16,7 +16,13 @@ namespace mobius::net {
 
 class connector;
 
-/// A factory that is told what becomes of its connections.
+/// A factory that is told what becomes of its connections (Twisted's ClientFactory). What these functions
+/// throw goes to the unhandled hook, save that of `started_connecting`, which `connector::connect` throws.
+///
+///     struct stubborn : mobius::net::client_factory {
+///       std::shared_ptr<protocol> build_protocol(const socket_address&) override { ... }
+///       void client_connection_lost(connector& c, const failure&) override { c.connect(); }
+///     };
 class client_factory : public factory {
  public:
   /// A connector begins to connect.
@@ -40,7 +46,8 @@ class connector final : public std::enable_shared_from_this<connector>, private 
   connector(const connector&) = delete;
   connector& operator=(const connector&) = delete;
 
-  /// Begins to connect. Throws std::logic_error unless it is disconnected.
+  /// Begins to connect. Throws std::logic_error unless it is disconnected, and what `start_factory` and
+  /// `started_connecting` throw: it is disconnected then.
   void connect();
   /// Ends the attempt, or closes the connection in order.
   void disconnect();
@@ -84,8 +91,16 @@ struct reconnect_delays {
   std::optional<unsigned> max_retries = {};
 };
 
-/// A client that connects again, each time after a longer wait. Derive from it; `build_protocol` should
-/// call `reset_delay`.
+/// A client that connects again, each time after a longer wait (Twisted's ReconnectingClientFactory).
+/// Derive from it; `build_protocol` should call `reset_delay`.
+///
+///     struct uplink : mobius::net::reconnecting_client_factory {
+///       std::shared_ptr<protocol> build_protocol(const socket_address&) override {
+///         reset_delay();
+///         return std::make_shared<session>();
+///       }
+///     };
+///     auto c = connect_client(client_from_string("tcp:hub:4000"), std::make_shared<uplink>());
 class reconnecting_client_factory : public client_factory {
  public:
   explicit reconnecting_client_factory(reconnect_delays delays = {}) noexcept

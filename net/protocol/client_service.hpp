@@ -49,7 +49,8 @@ class client_service {
   /// Ends the attempt or wait under way, or closes the connection in order. The deferred ends when the
   /// connection has. Who waits in `when_connected` gets `cancelled`.
   deferred<void> stop_service();
-  /// The protocol of the connection, at once or when there is one. It fails after that many attempts
+  /// The protocol of the connection, at once or when there is one. A cancel ends the wait and leaves the
+  /// service alone. It fails after that many attempts
   /// in a row (those before the call do not count), with the last one's failure, or with `cancelled` when
   /// the service stops or does not run.
   deferred<std::shared_ptr<protocol>> when_connected(std::optional<unsigned> fail_after = std::nullopt);

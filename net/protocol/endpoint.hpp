@@ -28,8 +28,14 @@ class client_endpoint {
   virtual ~client_endpoint() = default;
 
   /// Connects, and gives the connection to a protocol that `f` builds; the deferred has it after its
-  /// `connection_made`. A cancel ends the attempt. It fails with what connecting throws, with
-  /// `timed_out`, with what `build_protocol` or `connection_made` throws, or with `no_protocol`.
+  /// `connection_made`. A cancel ends the attempt, whatever it is at, and fails the deferred with
+  /// `cancelled`. It fails with what connecting throws ("connect 10.0.0.1:80: Connection refused"), with
+  /// `timed_out` ("connect db:5432: timed out after 30 s"), with what `build_protocol` or `connection_made`
+  /// throws, or with `no_protocol`. Attempts may overlap. The factory is started meanwhile and until the
+  /// connection has ended.
+  ///
+  ///     auto endpoint = client_from_string("tcp:example.com:7");
+  ///     auto p = co_await endpoint->connect(factory::for_protocol<echo_client>());
   virtual deferred<std::shared_ptr<protocol>> connect(std::shared_ptr<factory> f) = 0;
   /// What it is called in messages.
   virtual std::string describe() const = 0;
@@ -44,7 +50,10 @@ class server_endpoint {
   virtual ~server_endpoint() = default;
 
   /// Listens, and gives each connection to a protocol that `f` builds. The deferred is ready at once;
-  /// it fails with what the listener throws.
+  /// it fails with what the listener throws ("listen on 127.0.0.1:80 (...): Permission denied").
+  ///
+  ///     auto endpoint = server_from_string("tcp:8007:interface=127.0.0.1");
+  ///     listening_port port = co_await endpoint->listen(factory::for_protocol<echo>());
   virtual deferred<listening_port> listen(std::shared_ptr<factory> f) = 0;
   /// What it is called in messages.
   virtual std::string describe() const = 0;
@@ -138,7 +147,10 @@ std::shared_ptr<server_endpoint> server_from_string(std::string_view description
 /// Puts the backslashes in that make `text` one argument of an endpoint's string.
 std::string quote_argument(std::string_view text);
 
-/// Connects a protocol that is there already; the deferred has it after its `connection_made`.
+/// Connects a protocol that is there already; the deferred has it after its `connection_made`. Cancel and
+/// errors as `client_endpoint::connect`.
+///
+///     auto p = co_await connect_protocol(*endpoint, std::make_shared<asking>("who is there?"));
 template <std::derived_from<protocol> P>
 deferred<std::shared_ptr<P>> connect_protocol(client_endpoint& endpoint, std::shared_ptr<P> p);
 

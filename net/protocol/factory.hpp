@@ -12,7 +12,14 @@
 namespace mobius::net {
 
 /// Makes a protocol for each connection, and keeps what they share. Held by std::shared_ptr: a port and
-/// the protocols keep it alive.
+/// the protocols keep it alive. One factory may serve any number of ports and clients.
+///
+///     struct room : mobius::net::factory {
+///       std::shared_ptr<protocol> build_protocol(const socket_address& peer) override {
+///         return std::make_shared<member>(*this, peer);
+///       }
+///       std::set<member*> members;
+///     };
 class factory : public std::enable_shared_from_this<factory> {
  public:
   factory() noexcept = default;
@@ -20,7 +27,7 @@ class factory : public std::enable_shared_from_this<factory> {
   factory& operator=(const factory&) = delete;
   virtual ~factory() = default;
 
-  /// A factory that makes `P(args...)` for each connection:
+  /// A factory that makes `P(args...)` for each connection, from copies of `args`:
   ///
   ///     auto f = mobius::net::factory::for_protocol<echo>();
   template <std::derived_from<protocol> P, class... Args>

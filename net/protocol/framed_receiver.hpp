@@ -12,12 +12,18 @@ namespace mobius::net {
 
 /// Base of the receivers. What comes is looked at where it lies; only an unfinished rest is copied,
 /// once, so that a message costs time linear in its size however it is cut.
-class framed_receiver : public protocol {
+///
+/// It is a push producer, so that one that writes to another connection what it receives can be held back
+/// by that: `other.register_producer(*this, producer_kind::push)`.
+class framed_receiver : public protocol, public producer {
  public:
-  /// Delivers nothing more, also not from the packet at hand, until `resume_producing`.
-  void pause_producing();
+  /// Delivers nothing more, also not from the packet at hand, until `resume_producing`. To be called
+  /// here, not at the transport, which knows nothing of what is half delivered.
+  void pause_producing() override;
   /// Delivers what is there already, then goes on reading.
-  void resume_producing();
+  void resume_producing() override;
+  /// As a producer: closes its own connection.
+  void stop_producing() override { transport().lose_connection(); }
   /// True between the two.
   bool paused() const noexcept { return paused_; }
 

@@ -9,7 +9,9 @@
 
 namespace mobius::net {
 
-/// Receives lines that end in a delimiter (Twisted's LineOnlyReceiver).
+/// Receives lines that end in a delimiter (Twisted's LineOnlyReceiver). An unfinished line is kept, up to
+/// `max_length` bytes, in time linear in its length however it is cut. Once the connection is closing
+/// no further line is delivered.
 ///
 ///     struct greeter : mobius::net::line_only_receiver {
 ///       void line_received(std::string_view name) override { send_line("hello, " + std::string(name)); }
@@ -25,7 +27,7 @@ class line_only_receiver : public framed_receiver {
   /// By default the connection is closed; otherwise the next line begins behind it.
   virtual void line_length_exceeded(std::string_view line);
 
-  /// Sends a line and the delimiter.
+  /// Sends a line and the delimiter; the bytes are copied, else as `transport::write`.
   void send_line(std::string_view line);
   /// What ends a line.
   const std::string& delimiter() const noexcept { return delimiter_; }
@@ -45,6 +47,11 @@ class line_only_receiver : public framed_receiver {
 };
 
 /// The same, and at any time raw bytes instead (Twisted's LineReceiver).
+///
+///     void line_received(std::string_view line) override {
+///       if (line.empty()) set_raw_mode();  // the body follows the head
+///     }
+///     void raw_data_received(std::string_view data) override { body += data; }
 class line_receiver : public line_only_receiver {
  public:
   using line_only_receiver::line_only_receiver;

@@ -11,12 +11,16 @@ namespace mobius::net {
 /// Receives netstrings (Twisted's NetstringReceiver). It is strict: a length is digits without leading
 /// zeros, a colon follows it and a comma the string. A peer that breaks that, or announces more than
 /// `max_length` bytes, is disconnected, and `broken_peer` is true from then on.
+///
+///     struct repeater : mobius::net::netstring_receiver {
+///       void string_received(std::string_view text) override { send_string(text); }
+///     };
 class netstring_receiver : public framed_receiver {
  public:
   /// A string; the view is valid during the call.
   virtual void string_received(std::string_view text) = 0;
 
-  /// Sends a string.
+  /// Sends a string; its bytes are copied, else as `transport::write`.
   void send_string(std::string_view text);
   /// True once the peer has sent what is no netstring.
   bool broken_peer() const noexcept { return broken_; }

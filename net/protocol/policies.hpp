@@ -102,7 +102,10 @@ class wrapping_factory : public factory {
 };
 
 /// At most so many connections at a time: further ones are closed at once, or get a protocol that says
-/// why.
+/// why, from `overflow`, which is not counted (Twisted's LimitTotalConnectionsFactory).
+///
+///     auto limited = std::make_shared<limit_total_connections>(f, 1000, factory::for_protocol<busy>());
+///     listening_port port = listen(tcp_listener("::", 7000), limited);
 class limit_total_connections : public wrapping_factory {
  public:
   limit_total_connections(std::shared_ptr<factory> wrapped, std::size_t most,
@@ -120,7 +123,11 @@ class limit_total_connections : public wrapping_factory {
   std::shared_ptr<std::size_t> open_ = std::make_shared<std::size_t>(0);
 };
 
-/// At most so many connections at a time from one host; further ones are closed at once.
+/// At most so many connections at a time from one host, whatever its ports; further ones are closed at
+/// once (Twisted's LimitConnectionsByPeer). All clients of a unix socket are one host.
+///
+///     listening_port port = listen(tcp_listener("::", 7000),
+///     std::make_shared<limit_connections_by_peer>(f));
 class limit_connections_by_peer : public wrapping_factory {
  public:
   /// 5 is Twisted's.

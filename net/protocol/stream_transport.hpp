@@ -90,7 +90,8 @@ class stream_transport<S>::sender : public core::pooled {
       return one_.emplace(owner_).start(
           [this] { return owner_.stream_.write_all(const_buffer(first_->bytes())); });
     }
-    auto& several = several_.emplace(owner_);
+    several_ = std::make_unique<gathered>(owner_);
+    gathered& several = *several_;
     std::size_t count = 0;
     for (send_piece* last = first_;; last = last->next) {
       several.list[count++] = last->bytes();
@@ -112,7 +113,7 @@ class stream_transport<S>::sender : public core::pooled {
   template <class Bytes>
   using wait = callback_wait<decltype(std::declval<S&>().write_all(std::declval<Bytes>())), stream_transport,
                              &stream_transport::sent>;
-  struct gathered {
+  struct gathered : core::pooled {
     explicit gathered(stream_transport& owner) noexcept : wait(owner) {}
     std::array<const_buffer, 128> list;
     sender::wait<std::span<const const_buffer>> wait;
@@ -127,7 +128,7 @@ class stream_transport<S>::sender : public core::pooled {
   send_piece* first_ = nullptr;
   std::size_t size_ = 0;
   std::optional<wait<const_buffer>> one_;
-  std::optional<gathered> several_;
+  std::unique_ptr<gathered> several_;  // apart, as it is large
 };
 
 template <stream S>
@@ -243,8 +244,11 @@ class end_of_connection final : public connection_observer {
 
 }  // namespace detail
 
-/// Runs a protocol on a stream, which it takes over, and gives its transport. `connection_made` has
-/// been called when it returns.
+/// Runs a protocol on a stream of any kind, which it takes over, and gives its transport.
+/// `connection_made` has been called when it returns, and may have ended the connection; the reference
+/// need not be kept. Throws std::bad_alloc.
+///
+///     transport_ref t = start_protocol(std::make_shared<echo>(), co_await listener.accept());
 template <stream S>
 transport_ref start_protocol(std::shared_ptr<protocol> p, S s) {
   auto* t = new detail::stream_transport<S>(std::move(s));

@@ -18,7 +18,12 @@ class string_too_long : public std::length_error {
   using std::length_error::length_error;
 };
 
-/// What the three have in common (Twisted's IntNStringReceiver).
+/// What the three have in common (Twisted's IntNStringReceiver). An unfinished string is kept, up to
+/// `max_length` bytes, in time linear in its size however it is cut.
+///
+///     struct repeater : mobius::net::int32_string_receiver {
+///       void string_received(std::string_view text) override { send_string(text); }
+///     };
 class int_string_receiver : public framed_receiver {
  public:
   /// A string; the view is valid during the call.
@@ -27,7 +32,8 @@ class int_string_receiver : public framed_receiver {
   /// is closed; otherwise what has come of it, and all behind that, is dropped.
   virtual void length_limit_exceeded(std::size_t length);
 
-  /// Sends a string behind its length. Throws `string_too_long`.
+  /// Sends a string behind its length; its bytes are copied, else as `transport::write`. Throws
+  /// `string_too_long` if the prefix cannot hold the length; then nothing is sent.
   void send_string(std::string_view text);
   /// The longest string that is taken; 99999 bytes, as in Twisted.
   std::size_t max_length() const noexcept { return max_length_; }

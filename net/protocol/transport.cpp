@@ -68,7 +68,7 @@ void transport::pump() noexcept {
   pumping_ = false;
 }
 
-void transport::deliver(result<lease> input) noexcept {
+void transport::deliver(result<lease>&& input) noexcept {
   if (!input) {
     // Data that cannot be sent any more is of no use, so this ends it at once.
     lose(std::move(input.error()));
@@ -112,15 +112,18 @@ void transport::write(const_buffer bytes) {
   written(bytes.size());
 }
 
-void transport::write_lease(lease bytes) {
-  if (bytes.size() < worth_keeping || unsent_ > high_water) return write(const_buffer(bytes));
-  if (!takes_writes("write")) return;
+void transport::write_lease(lease&& bytes) {
+  if (bytes.size() < worth_keeping || unsent_ > high_water) {
+    write(const_buffer(bytes));
+    return bytes.reset();
+  }
+  if (!takes_writes("write")) return bytes.reset();
   const std::size_t size = bytes.size();
   queue_.push(detail::send_piece::holding(std::move(bytes)));
   written(size);
 }
 
-void transport::write_string(std::string text) {
+void transport::write_string(std::string&& text) {
   if (text.size() < worth_keeping) return write(const_buffer(text));
   if (!takes_writes("write")) return;
   const std::size_t size = text.size();

@@ -55,37 +55,55 @@ class transport : public producer, public detail::core::pooled, private detail::
   transport(const transport&) = delete;
   transport& operator=(const transport&) = delete;
 
-  /// Sends a copy of the bytes. Never blocks and never fails; ignored after `lose_write_connection`
-  /// and when the connection has ended. After `lose_connection` it is still sent, until it has closed.
+  /// Sends a copy of the bytes; they are the caller's again when it returns. Never blocks and never fails:
+  /// an error of the connection comes as the reason of `connection_lost`. Ignored after
+  /// `lose_write_connection` and when the connection has ended. After `lose_connection` it is still sent,
+  /// until it has closed. Writes leave in order, those of one turn together, in one request of the kernel.
+  /// Throws std::logic_error in another thread than the reactor's, std::bad_alloc.
+  ///
+  ///     void data_received(std::string_view data) override { transport().write(data); }
   void write(const_buffer bytes);
-  /// Sends a buffer that was received, without copying it if it is large.
+  /// Sends a buffer that was received, without copying it if it is large (2 KiB, and no more than
+  /// `high_water` waiting). Else as above.
+  ///
+  ///     void lease_received(lease data) override { other->write(std::move(data)); }
   template <std::same_as<lease> L>
   void write(L&& bytes) {
     write_lease(std::forward<L>(bytes));
   }
-  /// Sends an unnamed or moved string, without copying it if it is large.
+  /// Sends an unnamed or moved string, without copying it if it is large (2 KiB). Else as above.
   template <std::same_as<std::string> S>
   void write(S&& text) {
     write_string(std::forward<S>(text));
   }
-  /// Sends copies of several buffers, one behind the other.
+  /// Sends copies of several buffers, one behind the other; as so many writes (Twisted's writeSequence).
+  ///
+  ///     const std::array<const_buffer, 2> parts{head, body};
+  ///     transport().write_sequence(parts);
   void write_sequence(std::span<const const_buffer> list);
 
-  /// Stops reading at once, sends what was written, and closes. It waits for a pull producer, or a push
-  /// producer that is paused, until that is unregistered. If the peer does not take the bytes it
-  /// waits without end.
+  /// Stops reading at once, sends what was written, and closes; `connection_lost` follows with
+  /// `connection_done`, never inside this call. It waits for a pull producer, or a push producer that is
+  /// paused, until that is unregistered (Twisted does the same, #6461). If the peer does not take the
+  /// bytes it waits without end. May be called again, to no effect.
   void lose_connection();
-  /// The same, but `abort_connection` if it has not ended after so long.
+  /// The same, but `abort_connection` if it has not ended after so long (Twisted leaves that to its users,
+  /// #8902). Called again it sets the time anew.
+  ///
+  ///     transport().write("goodbye\r\n");
+  ///     transport().lose_connection(5s);
   void lose_connection(std::chrono::nanoseconds abort_after);
   /// Sends what was written and tells the peer that no more will come; reading goes on. A half-closeable
   /// protocol gets `write_connection_lost` then; when both directions have ended, so has the connection.
   void lose_write_connection();
-  /// Ends the connection at once: what is unsent is thrown away, a TCP peer sees a reset, no callback
-  /// comes any more but `connection_lost` with `connection_aborted`.
+  /// Ends the connection at once: what is unsent is thrown away, a TCP peer sees a reset (the end, over
+  /// unix), no callback comes any more but `connection_lost` with `connection_aborted`, from the loop. Safe
+  /// in every callback and at any time.
   void abort_connection();
 
-  /// Delivers nothing until `resume_producing`. What has come by then waits, and so in the end does
-  /// the peer. Its end of the stream is noticed after the resumption.
+  /// Delivers nothing until `resume_producing`. What has come by then waits, at most 16 buffers of 16 KiB
+  /// in our hands, and so in the end does the peer. Its end of the stream, or reset, is noticed after the
+  /// resumption.
   void pause_producing() override;
   /// Goes on delivering; nothing while it closes.
   void resume_producing() override;
@@ -97,10 +115,15 @@ class transport : public producer, public detail::core::pooled, private detail::
   /// Lets `p` provide the output. A pull producer is asked for a piece at once and each time all is
   /// sent; a push producer is paused while more than `high_water` bytes are kept and resumed when all
   /// is sent. If the connection has ended, `p.stop_producing()` is called at once; when it ends later,
-  /// then. `p` must live until then or until it is unregistered. Throws std::logic_error if there
-  /// is one already.
+  /// then. `p` must live until then or until it is unregistered. What it throws ends the connection, with
+  /// it as the reason. Throws std::logic_error if there is one already. A transport is a push producer
+  /// itself, so that two of them forward to each other with bounded memory:
+  ///
+  ///     client.register_producer(server, producer_kind::push);
+  ///     server.register_producer(client, producer_kind::push);
   void register_producer(producer& p, producer_kind kind);
-  /// Ends that: a `lose_connection` that waited for it goes on.
+  /// Ends that: a `lose_connection` that waited for it goes on. The producer may call it in any of its
+  /// functions. Nothing if there is none.
   void unregister_producer();
 
   /// Where the peer is; still known after the end.
@@ -205,12 +228,12 @@ class transport : public producer, public detail::core::pooled, private detail::
   };
 
   static void run_node(detail::core::node* n) noexcept;
-  void write_lease(lease bytes);
-  void write_string(std::string text);
+  void write_lease(lease&& bytes);
+  void write_string(std::string&& text);
   bool takes_writes(const char* call) const;
   void written(std::size_t size);
   void flush() noexcept;
-  void deliver(result<lease> input) noexcept;
+  void deliver(result<lease>&& input) noexcept;
   void input_ended() noexcept;
   void drained() noexcept;
   void close_if_flushed() noexcept;

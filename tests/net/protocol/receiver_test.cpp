@@ -353,3 +353,43 @@ TEST_CASE("a line receiver that pauses stops in the middle of a packet and resum
     co_return;
   });
 }
+
+TEST_CASE("a line receiver that passes lines on is held back by the connection that it writes to") {
+  struct passing : line_receiver {
+    void line_received(std::string_view line) override {
+      to->transport().write(std::string(line) + "\n");
+      most = std::max(most, to->transport().unsent());
+    }
+    void connection_lost(const mobius::failure&) override {
+      to->transport().unregister_producer();
+      to->transport().lose_connection();
+    }
+    std::shared_ptr<mobius::net::protocol> to;
+    std::size_t most = 0;
+  };
+  mobius::testing::run([](world&) -> task<> {
+    test::peers in = co_await test::connected_peers();
+    test::peers out = co_await test::connected_peers(test::kind::unix_path);
+    auto sink = std::make_shared<test::recorder>();
+    auto p = std::make_shared<passing>();
+    p->to = sink;
+    mobius::net::start_protocol(sink, std::move(out.server));
+    mobius::net::start_protocol(p, std::move(in.server));
+    sink->transport().register_producer(*p, mobius::net::producer_kind::push);
+    std::string wire;
+    std::string expected;
+    for (int i = 0; i < 100'000; ++i) {
+      wire += "line " + std::to_string(i) + " of the text\r\n";
+      expected += "line " + std::to_string(i) + " of the text\n";
+    }
+    auto late = [](mobius::net::socket_stream& s) -> task<std::string> {
+      co_await test::settle(300);
+      co_return co_await test::read_all(s);
+    };
+    auto both = mobius::when_all(test::send_and_finish(in.client, wire), late(out.client));
+    auto [x, got] = co_await std::move(both);
+    static_cast<void>(x);
+    CHECK((got == expected));
+    CHECK(p->most < mobius::net::transport::high_water + 100);  // it stops in the middle of a packet
+  });
+}
