@@ -19,7 +19,8 @@ deferred<looping_call&> loop::start(std::chrono::nanoseconds interval, bool now,
   running_ = true;
   started_at_ = this->now();
   interval_ = interval.count();
-  last_ = now ? -1 : 0;
+  last_.reset();
+  if (now) last_ = started_at_ - interval_;
   if (now) {
     turn();
   } else {
@@ -42,7 +43,6 @@ void loop::reset() {
   if (!std::exchange(scheduled_, false)) return;
   unschedule();
   started_at_ = now();
-  last_ = 0;
   schedule_from(started_at_);
 }
 
@@ -65,13 +65,14 @@ void loop::turn() {
   });
 }
 
-// The grid points since the last call; each turn is one if the interval is 0.
+// The grid points since the last call, also those before a reset, by the grid of now; each turn is one if
+// the interval is 0.
 std::uint64_t loop::passed(std::int64_t time) noexcept {
   if (interval_ == 0) return 1;
-  const std::int64_t point = (time - started_at_) / interval_;
-  const std::int64_t count = point - last_;
+  const std::int64_t last = last_.value_or(started_at_);
+  const std::int64_t count = (time - started_at_) / interval_ - (last - started_at_) / interval_;
   if (count <= 0) return 0;
-  last_ = point;
+  last_ = time;
   return static_cast<std::uint64_t>(count);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "../../runtime/reactor.hpp"
@@ -52,7 +53,7 @@ class loop : public std::enable_shared_from_this<loop> {
   resolver<looping_call&> ended_;
   std::int64_t started_at_ = 0;
   std::int64_t interval_ = 0;
-  std::int64_t last_ = 0;  // how many grid points had passed at the last call
+  std::optional<std::int64_t> last_;  // when the last call was made
   bool running_ = false;
   bool scheduled_ = false;
   bool calling_ = false;

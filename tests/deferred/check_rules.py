@@ -8,7 +8,7 @@ import re
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-WANTED = ["R%d" % n for n in list(range(1, 178)) + list(range(196, 204))] + ["D%d" % n for n in range(1, 15)]
+WANTED = ["R%d" % n for n in list(range(1, 178)) + list(range(196, 204))] + ["D%d" % n for n in range(1, 16)]
 MAY_NOT_APPLY = {"R%d" % n for n in (6, 7, 8, 13, 62, 89, 95, 129, 136, 137)}
 
 

@@ -54,6 +54,24 @@ TEST_CASE("tasks are stepped round robin until the pass has used its budget (R17
   CHECK(log == words{"a", "b", "c", "a", "b", "a", "b"});
 }
 
+TEST_CASE("a task that ends or waits does not cost the one behind it its turn (R172)") {
+  const no_leak check;
+  words log;
+  test_clock clock;
+  cooperator all(clock, steps(7));
+  auto [gate, open] = make_deferred<bool>();
+  auto a = all.cooperate(repeat(log, "a", 1));
+  auto b = all.cooperate([&, g = std::move(gate)]() mutable {
+    log.push_back("b");
+    return std::move(g);
+  });
+  auto c = all.cooperate(repeat(log, "c", 2));
+  auto d = all.cooperate(repeat(log, "d", 2));
+  clock.advance(tick);
+  CHECK(log == words{"a", "b", "c", "d", "c", "d"});
+  open(false);
+}
+
 TEST_CASE("a task that is added or resumed in a pass has its turn before the first comes again (R172)") {
   const no_leak check;
   words log;

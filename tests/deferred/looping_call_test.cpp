@@ -196,6 +196,26 @@ TEST_CASE("a looping call that counts is told how many times have passed, never 
   CHECK(log == std::vector<std::uint64_t>{1, 1, 1});
 }
 
+TEST_CASE("a looping call that counts is also told of the times missed before a reset (R168, R170)") {
+  const no_leak check;
+  std::vector<std::uint64_t> log;
+  test_clock clock;
+  auto [gate, open] = make_deferred<>();
+  looping_call loop(clock, [&, g = std::move(gate)](std::uint64_t passed) mutable {
+    log.push_back(passed);
+    return log.size() == 1 ? std::move(g) : succeed();
+  });
+  loop.start(2s);
+  clock.advance(7s);
+  open();
+  loop.reset();
+  clock.pump({2s, 1s});
+  loop.reset();
+  clock.advance(2s);
+  CHECK(log == std::vector<std::uint64_t>{1, 4, 1});
+  loop.stop();
+}
+
 TEST_CASE("a looping call that is destroyed stops, its last call goes on, and its failure is told") {
   const no_leak check;
   const reports hook;
