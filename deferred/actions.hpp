@@ -40,7 +40,7 @@ class error_call {
     } else {
       // One that has passed no place yet leaves nothing behind that a rethrow of it could continue.
       deliver<U>(sink, [&]() -> decltype(auto) {
-        return std::invoke(f, in.trail().empty() ? failure(std::move(in)) : failure(in));
+        return std::invoke(f, in.has_trail() ? failure(in) : failure(std::move(in)));
       });
     }
   }
@@ -57,7 +57,8 @@ inline constexpr bool error_waits = lifted<return_t<F, Args...>, T>::waits;
 
 /// add_callback.
 template <class T, class U, class F>
-class callback_action : public action_traits<U, stage::on_value, value_waits<F, T>, runs_on_stack<F, T>> {
+class callback_action
+    : public action_traits<U, stage_type::on_value, value_waits<F, T>, runs_on_stack<F, T>> {
  public:
   explicit callback_action(F&& f) : f_(std::move(f)) {}
   template <class Sink>
@@ -72,8 +73,9 @@ class callback_action : public action_traits<U, stage::on_value, value_waits<F, 
 
 /// add_errback. When it changes the chain to void, values are dropped.
 template <class T, class U, class F>
-class errback_action : public action_traits<U, std::is_same_v<T, U> ? stage::on_failure : stage::on_both,
-                                            error_waits<F, T, failure>, stateless<F> && by_value<F>> {
+class errback_action
+    : public action_traits<U, std::is_same_v<T, U> ? stage_type::on_failure : stage_type::on_both,
+                           error_waits<F, T, failure>, stateless<F> && by_value<F>> {
  public:
   explicit errback_action(F&& f) : f_(std::move(f)) {}
   template <class Sink>
@@ -93,7 +95,7 @@ class errback_action : public action_traits<U, std::is_same_v<T, U> ? stage::on_
 /// add_errback<E...>: runs for failures that are one of these, and passes others on unthrown.
 template <class T, class U, class F, class... E>
 class typed_errback_action
-    : public action_traits<U, std::is_same_v<T, U> ? stage::on_failure : stage::on_both,
+    : public action_traits<U, std::is_same_v<T, U> ? stage_type::on_failure : stage_type::on_both,
                            (... || error_waits<F, T, E&>), false> {
  public:
   explicit typed_errback_action(F&& f) : f_(std::move(f)) {}
@@ -123,7 +125,7 @@ class typed_errback_action
 /// add_callbacks.
 template <class T, class U, class F, class G>
 class callbacks_action
-    : public action_traits<U, stage::on_both, value_waits<F, T> || error_waits<G, T, failure>,
+    : public action_traits<U, stage_type::on_both, value_waits<F, T> || error_waits<G, T, failure>,
                            runs_on_stack<F, T> && stateless<G> && by_value<G>> {
  public:
   callbacks_action(F&& f, G&& g) : f_(std::move(f)), g_(std::move(g)) {}
@@ -146,7 +148,7 @@ class callbacks_action
 /// add_both with an overloaded callable: one for values, one for failures.
 template <class T, class U, class F>
 class overloaded_action
-    : public action_traits<U, stage::on_both, value_waits<F, T> || error_waits<F, T, failure>, false> {
+    : public action_traits<U, stage_type::on_both, value_waits<F, T> || error_waits<F, T, failure>, false> {
  public:
   explicit overloaded_action(F&& f) : f_(std::move(f)) {}
   template <class Sink>
@@ -175,8 +177,8 @@ result<T> as_result_value(stored_t<T>& in) {
 
 /// add_both with a callable that takes a result.
 template <class T, class U, class F>
-class both_action
-    : public action_traits<U, stage::on_both, error_waits<F, T, result<T>>, stateless<F> && by_value<F>> {
+class both_action : public action_traits<U, stage_type::on_both, error_waits<F, T, result<T>>,
+                                         stateless<F> && by_value<F>> {
   static constexpr bool keeps = error_waits<F, T, result<T>>;
 
  public:
@@ -208,7 +210,7 @@ class both_action
 
 /// tap: looks at the value and passes it on.
 template <class T, class F>
-class tap_action : public action_traits<T, stage::on_value, false, true> {
+class tap_action : public action_traits<T, stage_type::on_value, false, true> {
  public:
   explicit tap_action(F&& f) : f_(std::move(f)) {}
   template <class Sink>
@@ -229,7 +231,7 @@ class tap_action : public action_traits<T, stage::on_value, false, true> {
 
 /// log_failure: looks at the failure and passes it on.
 template <class T, class F>
-class tap_error_action : public action_traits<T, stage::on_failure, false, true> {
+class tap_error_action : public action_traits<T, stage_type::on_failure, false, true> {
  public:
   explicit tap_error_action(F&& f) : f_(std::move(f)) {}
   template <class Sink>

@@ -27,14 +27,14 @@ struct turn : node {
 }  // namespace
 
 bool deferred_awaiter_base::wait(core* c, std::coroutine_handle<> h, context* ctx,
-                                 const std::source_location& site) noexcept {
+                                 std::source_location site) noexcept {
   core_ = c;
   handle_ = h;
   ctx_ = ctx;
   where = site;
   break_if_abandoned(c);
   if (c->idle()) return false;
-  // The cancel is passed on before this stage is linked in: it may fire at once, and then the
+  // The cancel is passed on before this becomes the end of the chain: it may fire at once, and then the
   // coroutine must not be resumed inside its own await_suspend.
   if (ctx && ctx->mark_ != cancel_mark::none) {
     if (ctx->mark_ == cancel_mark::once) ctx->mark_ = cancel_mark::none;
@@ -42,7 +42,7 @@ bool deferred_awaiter_base::wait(core* c, std::coroutine_handle<> h, context* ct
     if (c->idle()) return deliver_again();
   }
   c->set(core::awaited);
-  c->push(this);
+  c->awaiter = this;
   if (ctx) ctx->enter(*this, site);
   return true;
 }
@@ -64,9 +64,8 @@ bool deferred_awaiter_base::deliver_again() noexcept {
   return true;
 }
 
-core* deferred_awaiter_base::act_on(stage* s, core* c, step what) noexcept {
-  if (what == step::discard) return nullptr;
-  auto* self = static_cast<deferred_awaiter_base*>(s);
+core* deferred_awaiter_base::resume_with(taker* t, core* c) noexcept {
+  auto* self = static_cast<deferred_awaiter_base*>(t);
   if (self->ctx_) self->ctx_->leave();
   resumption mine{self->ctx_, nullptr, this_resumption, std::nullopt, c->has(core::stopped)};
   this_resumption = &mine;
@@ -83,17 +82,9 @@ bool deferred_awaiter_base::cancel_leaf(leaf* l) noexcept {
 // The coroutine is destroyed while it waits: the deferred goes on without a consumer.
 void deferred_awaiter_base::withdraw() noexcept {
   if (ctx_ && ctx_->waiting() == this) ctx_->leave();
-  stage* before = nullptr;
-  for (stage* s = core_->head; s; before = s, s = s->next()) {
-    if (s != this) continue;
-    if (before) {
-      before->set_next(nullptr);
-    } else {
-      core_->head = nullptr;
-    }
-    core_->last = before;
+  if (core_->awaiter == this) {
+    core_->awaiter = nullptr;
     core_->reset(core::awaited);
-    break;
   }
   finish();
 }

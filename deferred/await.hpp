@@ -1,5 +1,5 @@
 #pragma once
-// How a coroutine waits for a deferred: the awaiter is itself the last stage of the chain, and
+// How a coroutine waits for a deferred: the awaiter is itself the end of the chain, and
 // the leaf of the coroutine's context, so that a cancel of the coroutine goes on to the deferred.
 
 #include <coroutine>
@@ -23,20 +23,20 @@ struct resumption {
 
 extern thread_local constinit resumption* this_resumption __attribute__((tls_model("initial-exec")));
 
-class deferred_awaiter_base : public placed_stage, public leaf {
+class deferred_awaiter_base : public taker, public leaf {
  public:
   static const leaf_type type;
 
-  deferred_awaiter_base() noexcept : placed_stage(&act_on, on_both, {}), leaf{&type} {}
+  deferred_awaiter_base() noexcept : taker{&resume_with, {}}, leaf{&type} {}
 
   /// What is being waited for; null if it was ready.
   core* waited() const noexcept { return core_; }
 
-  /// `s` as an awaiter, or null if it is another stage.
-  static const deferred_awaiter_base* from(const stage* s) noexcept {
-    return s->act == &act_on ? static_cast<const deferred_awaiter_base*>(s) : nullptr;
+  /// `t` as an awaiter, or null if it is another taker or none.
+  static const deferred_awaiter_base* from(const taker* t) noexcept {
+    return t && t->end == &resume_with ? static_cast<const deferred_awaiter_base*>(t) : nullptr;
   }
-  /// The context of the coroutine that waits, or null.
+  /// The context of the coroutine that waits, or of one that took a failure at once; else null.
   const context* waiting_context() const noexcept { return ctx_; }
 
  protected:
@@ -46,7 +46,13 @@ class deferred_awaiter_base : public placed_stage, public leaf {
   }
 
   /// Starts to wait for `c`, whose consumer this becomes. False if the coroutine can go on.
-  bool wait(core* c, std::coroutine_handle<> h, context* ctx, const std::source_location& site) noexcept;
+  bool wait(core* c, std::coroutine_handle<> h, context* ctx, std::source_location site) noexcept;
+
+  /// The outcome is there; it is taken in a coroutine of `ctx`.
+  void pass(context* ctx, std::source_location site) noexcept {
+    ctx_ = ctx;
+    where = site;
+  }
 
   /// Done with the core.
   void finish() noexcept {
@@ -57,7 +63,7 @@ class deferred_awaiter_base : public placed_stage, public leaf {
   core* core_ = nullptr;
 
  private:
-  static core* act_on(stage* s, core* c, step what) noexcept;
+  static core* resume_with(taker* t, core* c) noexcept;
   static bool cancel_leaf(leaf* l) noexcept;
   bool deliver_again() noexcept;
   void withdraw() noexcept;

@@ -399,7 +399,7 @@ class deferred {
   using both_tail = typename both_types<F>::type;
 
   template <class U, class Self, class F>
-  static auto attach_both(Self&& self, F&& f, const place& where) {
+  static auto attach_both(Self&& self, F&& f, place where) {
     using action =
         std::conditional_t<takes_result<F>, detail::both_action<T, U, F>, detail::overloaded_action<T, U, F>>;
     if constexpr (std::is_lvalue_reference_v<Self>) {
@@ -410,11 +410,13 @@ class deferred {
   }
 
   template <class Action>
-  void attach(Action&& action, const place& where);
+  void attach(Action&& action, place where);
   template <class Action>
-  void run_here(Action& action, const place& where) noexcept;
+  void attach_here(Action&& action, place where);
   template <class Action>
-  deferred<typename Action::tail> extend(Action&& action, const place& where);
+  void run_here(Action& action, place where) noexcept;
+  template <class Action>
+  deferred<typename Action::tail> extend(Action&& action, place where);
 
   detail::core* core_or_null() const noexcept {
     return handle_.state() == detail::holding::core ? handle_.pending() : nullptr;

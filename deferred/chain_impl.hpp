@@ -149,10 +149,19 @@ consteval bool deferred<T>::check_tap() {
 
 template <class T>
 template <class Action>
-void deferred<T>::attach(Action&& action, const place& where) {
+inline void deferred<T>::attach(Action&& action, place where) {
+  if (handle_.state() != detail::holding::core) return attach_here(std::forward<Action>(action), where);
+  detail::core* c = handle_.pending();
+  detail::push_action<T>(c, std::forward<Action>(action), where);
+  detail::start(c);
+}
+
+template <class T>
+template <class Action>
+void deferred<T>::attach_here(Action&& action, place where) {
   using A = std::remove_cvref_t<Action>;
   if (handle_.ready_here()) {
-    if (!(A::mask & static_cast<std::uintptr_t>(handle_.state()))) return;
+    if (!(A::mask & static_cast<std::uint8_t>(handle_.state()))) return;
     if constexpr (A::in_place) return run_here(action, where);
   }
   detail::core* c = handle_.promote(where);
@@ -162,7 +171,7 @@ void deferred<T>::attach(Action&& action, const place& where) {
 
 template <class T>
 template <class Action>
-void deferred<T>::run_here(Action& action, const place& where) noexcept {
+void deferred<T>::run_here(Action& action, place where) noexcept {
   detail::inline_run<T> run(&handle_);
   detail::inline_sink<T> sink(run);
   detail::apply(action, sink, handle_, where, [&]() noexcept { handle_.begin_inline(run); });
@@ -171,11 +180,11 @@ void deferred<T>::run_here(Action& action, const place& where) noexcept {
 
 template <class T>
 template <class Action>
-deferred<typename Action::tail> deferred<T>::extend(Action&& action, const place& where) {
+inline deferred<typename Action::tail> deferred<T>::extend(Action&& action, place where) {
   using U = typename Action::tail;
   if (handle_.ready_here()) {
     deferred<U> out;
-    if (Action::mask & static_cast<std::uintptr_t>(handle_.state())) {
+    if (Action::mask & static_cast<std::uint8_t>(handle_.state())) {
       if constexpr (Action::in_place) {
         detail::handle_sink<T, U> sink(out.handle_);
         detail::apply(action, sink, handle_, where, []() noexcept {});
@@ -236,9 +245,10 @@ const failure* deferred<T>::failure_if() noexcept {
 }
 
 template <class T>
-T deferred<T>::get_now() && {
+inline T deferred<T>::get_now() && {
+  if (handle_.ready_here()) return detail::take_value(handle_, {}, nullptr);
   if (!ready()) throw deferred_misuse("get_now() of a deferred whose outcome is not there");
-  return detail::deferred_awaiter<T>(handle_).take_now();
+  return detail::take_value<T>(handle_.release_core(), {}, nullptr);
 }
 
 }  // namespace mobius

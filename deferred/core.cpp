@@ -27,54 +27,71 @@ void report(const failure& f, const std::source_location& made, const std::sourc
   report_unhandled(f, "a deferred");
 }
 
-// `s` is the continuation of a core that waits for `inner`. That core takes the result and is
-// returned, marked as running, with the reference that its continuation held.
-core* hand_over(core* inner, stage* s) noexcept {
-  core* outer = continued_by(s);
+// The core that waits for `inner` takes its result and is returned, marked as running, with the
+// reference that it was held by.
+core* hand_over(core* inner) noexcept {
+  core* outer = std::exchange(inner->outer, nullptr);
+  inner->reset(core::continued);
   outer->clear();
   take_result(outer, inner);
   outer->reset(core::waiting);
   outer->set(core::running);  // what the kept stage's destructor adds is queued
   outer->inner = nullptr;
-  stage* kept = std::exchange(outer->continuation.kept, nullptr);
-  if (kept) kept->act(kept, outer, step::discard);
+  stage* kept = std::exchange(outer->kept, nullptr);
+  if (kept && kept->type->destroy) kept->type->destroy(kept, outer);
   release(inner);
   return outer;
 }
 
-// The first stages from now on; returns the core to go on with, or null.
+// Gives the outcome of a chain without stages to who waits for it.
+core* end_waiting(core* c) noexcept {
+  if (c->has(core::continued)) return hand_over(c);
+  taker* awaiter = std::exchange(c->awaiter, nullptr);
+  return awaiter ? awaiter->end(awaiter, c) : nullptr;
+}
+
+void discard_front(core* c) noexcept {
+  stage* s = c->front();
+  c->pop(s, s->type->size);
+  if (s->type->destroy) s->type->destroy(s, c);
+}
+
+// The stages from now on; returns the core to go on with, or null.
 core* run_stages(core* c) noexcept {
-  while (stage* s = c->head) {
-    c->head = s->next();
-    if (!(s->link & static_cast<std::uintptr_t>(c->result))) {
-      s->act(s, c, step::discard);
-    } else if (s->link & stage::continues) {
-      return hand_over(c, s);
-    } else {
-      core* next = s->act(s, c, step::run);
-      if (next || c->has(core::waiting)) return next;
+  while (!c->empty()) {
+    stage* s = c->front();
+    if (!(s->type->wants & static_cast<std::uint8_t>(c->result))) {
+      discard_front(c);
+    } else if (s->type->run(s, c)) {
+      return nullptr;
     }
   }
-  return nullptr;
+  return c->has(core::awaited) ? end_waiting(c) : nullptr;
 }
 
 // After a drain, or instead of one if the core is paused.
 void settle(core* c) noexcept {
   c->reset(core::running);
-  if (!c->head && !c->has(core::waiting | core::cancelling)) c->used = 0;
+  if (c->grown()) [[unlikely]]
+    c->rewind();
   if (c->result == kind::error && !c->has(core::consumed)) [[unlikely]]
     abandon(c);
   release(c);
 }
 
+// Who waits for a core holds it, so there is nobody any more.
 void destroy_contents(core* c) noexcept {
   if (!c->has(core::fired) && c->stop) c->stop->act(c->stop, c, step::discard);
-  while (stage* s = c->head) {
-    c->head = s->next();
-    s->act(s, c, step::discard);
-  }
+  while (!c->empty()) discard_front(c);
+  c->free_last_block();
   c->clear();
   release_weak(c);
+}
+
+// Nothing that its end would set free.
+bool holds_nothing(core* c) noexcept {
+  return c->empty() && !c->grown() && (c->has(core::fired) || !c->stop) &&
+         (c->result == kind::none || (c->result == kind::value && !c->ops->destroy));
 }
 
 #ifndef NDEBUG
@@ -90,6 +107,11 @@ bool waits_for(const core* c, const core* wanted) noexcept {
 
 }  // namespace
 
+void core::make_room(std::size_t size) {
+  rewind();
+  if (!has_room(size)) grow();
+}
+
 void drain(core* c) noexcept {
   do {
     c->set(core::running);
@@ -104,12 +126,13 @@ void drain(core* c) noexcept {
 }
 
 void bury(core* c) noexcept {
-  c->continuation.kept = reinterpret_cast<stage*>(graves);
+  if (holds_nothing(c)) return release_weak(c);
+  c->next_grave = graves;
   graves = c;
   if (digging) return;
   digging = true;
   while (core* dead = graves) {
-    graves = reinterpret_cast<core*>(dead->continuation.kept);
+    graves = dead->next_grave;
     destroy_contents(dead);
   }
   digging = false;
@@ -154,10 +177,7 @@ void drop_canceller(core* c) noexcept {
   if (!c->has(core::cancelling)) stop->act(stop, c, step::discard);
 }
 
-void break_if_abandoned(core* c) noexcept {
-  if (c->resolvers != 0 || c->has(core::fired | core::coroutine)) return;
-  fire_error(c, make_failure<broken_deferred>(c->created), {});
-}
+void break_abandoned(core* c) noexcept { fire_error(c, make_failure<broken_deferred>(c->created), {}); }
 
 void abandoned_by_resolvers(core* c) noexcept {
   if (c->has(core::awaited)) break_if_abandoned(c);
@@ -288,10 +308,8 @@ bool link(core* outer, core* inner) noexcept {
   }
   outer->inner = inner;
   outer->set(core::waiting);
-  outer->continuation.link = stage::on_both | stage::continues;
-  outer->continuation.kept = nullptr;
-  inner->set(core::awaited);
-  inner->push(&hold(outer)->continuation);
+  inner->set(core::awaited | core::continued);
+  inner->outer = hold(outer);
   return true;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// The core: what a deferred has on the heap once it must wait. One per chain, 256 bytes from the
-// frame pool: head, result slot, and an arena in which the stages are laid one behind the other.
+// The core: what a deferred has on the heap once it must wait. One per chain, 384 bytes from the
+// frame pool: head, result slot, and room for ten stages, which are laid one behind the other.
 //
 //               fire                  a stage returned a pending deferred
 //   unfired ----------> draining ------------------------------------------> waiting on `inner`
@@ -20,6 +20,7 @@
 #include "../runtime/root.hpp"
 #include "errors.hpp"
 #include "slot.hpp"
+#include "stage_list.hpp"
 
 namespace mobius {
 
@@ -30,42 +31,12 @@ enum class cancel_reply : std::uint8_t { done, later, again };
 
 namespace detail {
 
-struct core;
-
 enum class step : std::uint8_t { run, discard };
 
-/// One slot of a chain. `act` runs it, or throws it away, and frees it; it returns a core that
-/// the drain is to go on with, or null.
-struct stage {
-  using function = core* (*)(stage*, core*, step) noexcept;
-
-  // The low bits of `link`: which results the stage wants, and whether it continues another core.
-  static constexpr std::uintptr_t on_value = 1;
-  static constexpr std::uintptr_t on_failure = 2;
-  static constexpr std::uintptr_t on_both = on_value | on_failure;
-  static constexpr std::uintptr_t continues = 4;
-  static constexpr std::uintptr_t bits = 7;
-
-  stage(function f, std::uintptr_t mask) noexcept : act(f), link(mask) {}
-  stage(const stage&) = delete;
-  stage& operator=(const stage&) = delete;
-
-  bool continues_a_core() const noexcept { return (link & continues) != 0; }
-  stage* next() const noexcept { return reinterpret_cast<stage*>(link & ~bits); }
-  void set_next(stage* s) noexcept { link = reinterpret_cast<std::uintptr_t>(s) | (link & bits); }
-
-  union {
-    function act;
-    stage* kept;  // in a core's `continuation`: the stage that returned what the core waits for
-  };
-  std::uintptr_t link;
-};
-
-/// A stage that knows where it was added: every one but those that continue another core.
-struct placed_stage : stage {
-  placed_stage(function f, std::uintptr_t mask, const std::source_location& site) noexcept
-      : stage(f, mask), where(site) {}
-
+/// What takes the outcome of a chain behind its last stage, in memory of its own: who awaits it,
+/// or a list that it is an input of. `end` returns a core that the drain is to go on with, or null.
+struct taker {
+  core* (*end)(taker*, core*) noexcept;
   std::source_location where;
 };
 
@@ -75,30 +46,28 @@ struct canceller {
   function act;
 };
 
-enum class kind : std::uint8_t { none = 0, value = stage::on_value, error = stage::on_failure };
+enum class kind : std::uint8_t { none = 0, value = stage_type::on_value, error = stage_type::on_failure };
 
-struct core {
+struct core : stage_list {
   // Flags.
-  static constexpr std::uint16_t fired = 1;        // its one shot is used
-  static constexpr std::uint16_t running = 2;      // its stages are being run
-  static constexpr std::uint16_t waiting = 4;      // on `inner`
-  static constexpr std::uint16_t consumed = 8;     // a handle, an outer core or an awaiter has it
-  static constexpr std::uint16_t awaited = 16;     // an outer core or an awaiter waits for it
-  static constexpr std::uint16_t swallow = 32;     // cancelled: one late fire is ignored (R67)
-  static constexpr std::uint16_t cancelling = 64;  // its canceller is being called
-  static constexpr std::uint16_t asked = 128;      // its canceller said `later`
-  static constexpr std::uint16_t coroutine = 256;  // it lies in the promise of a coroutine
-  static constexpr std::uint16_t unentered = 512;  // which has not begun (GCC PR106188)
-  static constexpr std::uint16_t stopped = 1024;   // cancelled for good: `cancelled` is no news
-  static constexpr std::uint16_t frail = 2048;     // to be cancelled when its consumer goes
-  static constexpr std::uint16_t traced = 4096;    // debugging has noted where it was made
+  static constexpr std::uint16_t fired = 1;         // its one shot is used
+  static constexpr std::uint16_t running = 2;       // its stages are being run
+  static constexpr std::uint16_t waiting = 4;       // on `inner`
+  static constexpr std::uint16_t consumed = 8;      // a handle, an outer core or an awaiter has it
+  static constexpr std::uint16_t awaited = 16;      // an outer core or an awaiter waits for it
+  static constexpr std::uint16_t swallow = 32;      // cancelled: one late fire is ignored (R67)
+  static constexpr std::uint16_t cancelling = 64;   // its canceller is being called
+  static constexpr std::uint16_t asked = 128;       // its canceller said `later`
+  static constexpr std::uint16_t coroutine = 256;   // it lies in the promise of a coroutine
+  static constexpr std::uint16_t unentered = 512;   // which has not begun (GCC PR106188)
+  static constexpr std::uint16_t stopped = 1024;    // cancelled for good: `cancelled` is no news
+  static constexpr std::uint16_t frail = 2048;      // to be cancelled when its consumer goes
+  static constexpr std::uint16_t traced = 4096;     // debugging has noted where it was made
+  static constexpr std::uint16_t continued = 8192;  // `outer` waits for it
+  static constexpr std::uint16_t noted = 16384;     // a coroutine's: the slot has what an await threw
 
-  static constexpr std::uint8_t unit = 8;  // the arena is measured in these
-
-  core(std::uint8_t arena_bytes, std::uint16_t initial, const std::source_location& where) noexcept
-      : flags(initial), capacity(arena_bytes / unit), created(where) {}
-  core(const core&) = delete;
-  core& operator=(const core&) = delete;
+  core(std::uint8_t home_units, std::uint16_t initial, const std::source_location& where) noexcept
+      : stage_list(home(), home_units * unit), capacity(home_units), flags(initial), created(where) {}
 
   bool has(std::uint16_t flag) const noexcept { return (flags & flag) != 0; }
   void set(std::uint16_t flag) noexcept { flags = static_cast<std::uint16_t>(flags | flag); }
@@ -125,75 +94,93 @@ struct core {
     result = kind::error;
   }
 
-  void* arena() noexcept { return reinterpret_cast<std::byte*>(this) + sizeof(core); }
-  bool in_arena(const void* p) noexcept {
-    return p >= arena() && p < static_cast<std::byte*>(arena()) + capacity * unit;
-  }
+  /// Where the first stages lie.
+  std::byte* home() noexcept { return reinterpret_cast<std::byte*>(this) + sizeof(core); }
 
-  /// Memory for a stage or canceller: from the arena, else from the pool.
+  /// Memory for a canceller: in front of the stages, else from the pool.
   void* allocate(std::size_t bytes, std::size_t align) {
-    const std::size_t units = (bytes + unit - 1) / unit;
-    if (used + units > capacity || align > unit) [[unlikely]]
-      return allocate_frame(bytes);
-    void* p = static_cast<std::byte*>(arena()) + used * unit;
-    used = static_cast<std::uint8_t>(used + units);
-    return p;
+    void* p = align <= unit ? take_front(bytes) : nullptr;
+    return p ? p : allocate_frame(bytes);
   }
   void deallocate(void* p, std::size_t bytes) noexcept {
-    if (!in_arena(p)) [[unlikely]]
-      free_frame(p, bytes);
+    if (p < home() || p >= home() + capacity * unit) free_frame(p, bytes);
   }
 
-  void push(stage* s) noexcept {
-    if (head) {
-      last->set_next(s);
-    } else {
-      head = s;
-    }
-    last = s;
+  /// Adds a stage. Throws std::bad_alloc, or what its construction throws.
+  template <class S, class... Args>
+  void emplace(Args&&... args) {
+    constexpr std::size_t size = rounded(sizeof(S));
+    static_assert(size <= largest && alignof(S) <= unit);
+    if (!has_room(size)) [[unlikely]]
+      make_room(size);
+    put<S>(std::forward<Args>(args)...);
   }
 
+  /// Begins the list of stages anew if nothing of what was in it is in use.
+  void rewind() noexcept {
+    if (empty() && (flags & (fired | running | waiting | cancelling)) == fired)
+      stage_list::rewind(home(), capacity * unit);
+  }
+  using stage_list::free_last_block;
+
+  kind result = kind::none;
+  std::uint8_t capacity;     // of home, in units
+  std::uint8_t extra = 0;    // how much longer than core_block it is, in units of the frame pool
   std::uint32_t strong = 1;  // handle, resolvers, outer core or awaiter, drain, running coroutine
   std::uint32_t weak = 1;    // cancel handles, and one for all strong ones
   std::uint32_t resolvers = 0;
   std::uint16_t paused = 0;
   std::uint16_t flags;
-  kind result = kind::none;
-  std::uint8_t used = 0;
-  std::uint8_t capacity;
-  std::uint8_t extra = 0;  // how much longer than core_block it is, in units of the frame pool
-  stage* head = nullptr;
-  stage* last = nullptr;
   union {
     canceller* stop = nullptr;  // until it fires
-    core* inner;                // while it waits; also links cores that are being destroyed
+    core* inner;                // while it waits
   };
-  stage continuation{nullptr, stage::on_both | stage::continues};  // put into `inner`'s list
+  union {
+    stage* kept = nullptr;  // while it waits: the stage that returned what it waits for
+    core* next_grave;       // while it is being destroyed
+  };
+  union {
+    taker* awaiter = nullptr;
+    core* outer;  // if `continued`
+  };
   const value_ops* ops = nullptr;
   std::source_location created;
   std::source_location fired_at;
   alignas(void*) std::byte slot[slot_size];
+
+ private:
+  void make_room(std::size_t size);
 };
 static_assert(sizeof(core) == 128);
 
-inline constexpr std::size_t core_block = 256;
-
-/// The core that `s` continues.
-inline core* continued_by(stage* s) noexcept {
-  return reinterpret_cast<core*>(reinterpret_cast<std::byte*>(s) - offsetof(core, continuation));
-}
+/// With room for ten stages that capture 8 bytes each.
+inline constexpr std::size_t core_block = 384;
 
 /// A core that lies in the promise of a coroutine: frame and core are one allocation.
 struct coroutine_core : core {
-  static constexpr std::uint8_t arena_bytes = 64;
+  static constexpr std::size_t home_bytes = 64;
 
   explicit coroutine_core(const std::source_location& where) noexcept
-      : core(arena_bytes, coroutine | unentered | consumed, where), work() {
+      : core(home_bytes / unit, coroutine | unentered | consumed, where), work() {
     strong = 2;  // the handle and the coroutine itself
   }
   ~coroutine_core() {}
 
-  alignas(void*) std::byte stages[arena_bytes];
+  /// Keeps what an await throws, with its trail, until the outcome is put in its place: the exception
+  /// itself has none.
+  void note(const failure& f) noexcept {
+    forget_noted();
+    new (static_cast<void*>(slot)) failure(f);
+    set(noted);
+  }
+  void forget_noted() noexcept {
+    if (!has(noted)) [[likely]]
+      return;
+    error().~failure();
+    reset(noted);
+  }
+
+  alignas(void*) std::byte stages[home_bytes];
   void* frame = nullptr;
   union {
     root work;  // until the coroutine has ended
@@ -207,10 +194,10 @@ void forget_traces(core* c) noexcept;
 
 extern thread_local constinit bool debugging_here __attribute__((tls_model("initial-exec")));
 
-/// `extra` more units of the frame pool lie behind the arena.
+/// `extra` more units of the frame pool lie behind it.
 inline core* make_core(std::uint16_t flags, const std::source_location& where, std::uint8_t extra = 0) {
-  constexpr std::uint8_t arena_bytes = core_block - sizeof(core);
-  core* c = new (allocate_frame(core_block + extra * frame_pool::granule)) core(arena_bytes, flags, where);
+  constexpr std::uint8_t home_units = (core_block - sizeof(core)) / core::unit;
+  core* c = new (allocate_frame(core_block + extra * frame_pool::granule)) core(home_units, flags, where);
   c->extra = extra;
   if (debugging_here) [[unlikely]]
     note_creation(c);
@@ -260,7 +247,11 @@ void cancel(core* c);
 void cancel_quietly(core* c) noexcept;
 
 /// Fails a core at once that nobody can fire.
-void break_if_abandoned(core* c) noexcept;
+void break_abandoned(core* c) noexcept;
+inline void break_if_abandoned(core* c) noexcept {
+  if (c->resolvers == 0 && !c->has(core::fired | core::coroutine)) [[unlikely]]
+    break_abandoned(c);
+}
 
 /// Makes `outer`, which is running a stage, wait for `inner`, whose consumer it becomes. False if
 /// it did not need to: it then has inner's result.
@@ -275,6 +266,10 @@ failure caught(const failure* incoming, const std::source_location& where) noexc
 
 /// Notes a place that a failure passed, unless it stands there already or is unknown.
 void note_place(failure& f, const std::source_location& where) noexcept;
+
+/// Throws what a deferred failed with, which passes `where`, in a coroutine of `ctx` if that is not
+/// null; `cancelled` as an object of its own, since the failures that stand for it share one.
+[[noreturn]] void throw_failure(failure& f, const std::source_location& where, const context* ctx);
 
 /// Reports a failure that a dropped handle held.
 void report_dropped(const failure& f) noexcept;

@@ -11,11 +11,7 @@ namespace mobius {
 
 namespace detail {
 
-/// Throws what a deferred failed with; `cancelled` as an object of its own, since the failures
-/// that stand for it share one.
-[[noreturn]] void throw_failure(const failure& f);
-
-/// Waits for a deferred. It is a stage of the chain that it waits for, so it allocates nothing.
+/// Waits for a deferred. It is the end of the chain that it waits for, so it allocates nothing.
 template <class T>
 class deferred_awaiter final : public deferred_awaiter_base {
   using stored = stored_t<T>;
@@ -26,14 +22,18 @@ class deferred_awaiter final : public deferred_awaiter_base {
   deferred_awaiter& operator=(const deferred_awaiter&) = delete;
   ~deferred_awaiter() = default;
 
-  bool await_ready() const noexcept { return source_.ready_here(); }
+  /// A failure goes by way of await_suspend, which notes where it was awaited.
+  bool await_ready() const noexcept { return source_.state() == holding::value; }
   template <class Promise>
   transfer await_suspend(std::coroutine_handle<Promise> h,
                          std::source_location site = std::source_location::current()) {
     return suspend(h, context_of(h), site);
   }
-  transfer suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& site) {
-    if (source_.ready_here()) return go_on(h);
+  transfer suspend(std::coroutine_handle<> h, context* ctx, std::source_location site) {
+    if (source_.ready_here()) {
+      pass(ctx, site);
+      return go_on(h);
+    }
     core* c = source_.promote(site);
     if (c->has(core::unentered)) [[unlikely]]
       abort_not_entered();
@@ -42,67 +42,31 @@ class deferred_awaiter final : public deferred_awaiter_base {
   }
 
   T await_resume() {
-    if (!core_) return take_here();
-    const done at_end(*this);
-    if (core_->result == kind::error) [[unlikely]]
-      throw_failure(take_error());
-    return static_cast<T>(as_argument<T>(value()));
+    if (!core_) return take_value(source_, where, waiting_context());
+    return take_value<T>(std::exchange(core_, nullptr), where, waiting_context());
   }
   result<T> outcome() {
     if (!core_) {
-      if (source_.state() == holding::error) return source_.take_error();
-      const emptied at_end(source_);
-      return as_result_value<T>(source_.value());
+      if (source_.state() == holding::error) {
+        note_place(source_.error(), where);
+        return source_.take_error();
+      }
+      taken_value<T> taken(source_);
+      return as_result_value<T>(taken.get());
     }
-    const done at_end(*this);
-    if (core_->result == kind::error) return take_error();
-    return as_result_value<T>(value());
-  }
-
-  /// What is there, without waiting; for get_now.
-  T take_now() {
-    if (!source_.ready_here()) {
-      core_ = source_.pending();
-      source_.forget();
-    }
-    return await_resume();
+    core* c = std::exchange(core_, nullptr);
+    const taken_core<T> at_end(c);
+    if (c->result == kind::value) return as_result_value<T>(cell<stored>::get(c->slot));
+    note_place(c->error(), where);
+    return std::move(c->error());
   }
 
  private:
-  // Destroys what was taken, also when its move has thrown.
-  struct done {
-    explicit done(deferred_awaiter& a) noexcept : awaiter(a) {}
-    done(const done&) = delete;
-    done& operator=(const done&) = delete;
-    ~done() {
-      awaiter.core_->clear();
-      awaiter.finish();
-    }
-    deferred_awaiter& awaiter;
-  };
-  struct emptied {
-    explicit emptied(handle<T>& h) noexcept : source(h) {}
-    emptied(const emptied&) = delete;
-    emptied& operator=(const emptied&) = delete;
-    ~emptied() { source.discard(); }
-    handle<T>& source;
-  };
-
-  stored& value() noexcept { return cell<stored>::get(core_->slot); }
-  failure take_error() noexcept {
-    failure f(std::move(core_->error()));
-    note_place(f, where);
-    return f;
-  }
-  T take_here() {
-    if (source_.state() == holding::error) [[unlikely]]
-      throw_failure(source_.take_error());
-    const emptied at_end(source_);
-    return static_cast<T>(as_argument<T>(source_.value()));
-  }
-
   handle<T>& source_;
 };
+
+/// The exception that ends a coroutine, with its trail.
+failure uncaught(coroutine_core* c) noexcept;
 
 /// A coroutine that returns a deferred has ended: fires its core.
 void finish_coroutine(coroutine_core* c) noexcept;
@@ -135,11 +99,9 @@ class deferred_promise_base : public promise_base, public pooled {
   };
   final_awaiter final_suspend() const noexcept { return {}; }
 
-  void unhandled_exception() noexcept {
-    const std::source_location& at = core_.work.ctx.where();
-    fail(caught(nullptr, at.line() != 0 ? at : core_.created));
-  }
+  void unhandled_exception() noexcept { fail(uncaught(&core_)); }
   void fail(failure&& f) noexcept {
+    core_.forget_noted();
     core_.clear();
     core_.put_error(std::move(f));
   }
@@ -152,6 +114,7 @@ class deferred_promise_base : public promise_base, public pooled {
  protected:
   template <class T, class... Args>
   void put(Args&&... args) {
+    core_.forget_noted();
     cell<stored_t<T>>::make(core_.slot, std::forward<Args>(args)...);
     core_.ops = &ops_of<stored_t<T>>;
     core_.result = kind::value;

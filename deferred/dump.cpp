@@ -41,40 +41,35 @@ std::string head_line(core* c, const std::string& value) {
 }
 
 const char* name_of(const stage& s) {
-  switch (s.link & stage::on_both) {
-    case stage::on_value:
+  switch (s.type->wants) {
+    case stage_type::on_value:
       return "callback";
-    case stage::on_failure:
+    case stage_type::on_failure:
       return "errback";
     default:
       return "callback and errback";
   }
 }
 
-std::string stage_line(const placed_stage& s) {
-  if (const auto* awaiter = deferred_awaiter_base::from(&s))
-    return "  awaited" + at(" at ", awaiter->where) + "\n";
-  if (const auto* entry = list_entry_base::from(&s)) {
-    return "  input " + std::to_string(entry->index()) + " of a list of " +
-           std::to_string(entry->list().size()) + at(" made at ", s.where) + "\n";
-  }
-  return std::string("  ") + name_of(s) + at(" added at ", s.where) + "\n";
+// Who takes the outcome of a core behind its stages.
+std::string taker_line(const taker& t) {
+  const auto* entry = list_entry_base::from(&t);
+  if (!entry) return "  awaited" + at(" at ", t.where) + "\n";
+  return "  input " + std::to_string(entry->index()) + " of a list of " +
+         std::to_string(entry->list().size()) + at(" made at ", t.where) + "\n";
 }
 
-// The stages of a core; returns the core that waits for it, or null.
+// The stages of a core, and who takes its outcome; returns the core that waits for it, or null.
 core* append_stages(std::string& text, core* c) {
-  core* outer = nullptr;
-  for (stage* s = c->head; s; s = s->next()) {
-    if (s->continues_a_core()) {
-      outer = continued_by(s);
-      continue;
-    }
-    text += stage_line(static_cast<const placed_stage&>(*s));
-    if (const auto* awaiter = deferred_awaiter_base::from(s))
-      outer = coroutine_of(awaiter->waiting_context());
-    if (const auto* entry = list_entry_base::from(s)) outer = entry->list().fires();
-  }
-  return outer;
+  c->for_each([&](const placed_stage& s) {
+    text += std::string("  ") + name_of(s) + at(" added at ", s.where) + "\n";
+  });
+  if (c->has(core::continued)) return c->outer;
+  if (!c->awaiter) return nullptr;
+  text += taker_line(*c->awaiter);
+  if (const auto* entry = list_entry_base::from(c->awaiter)) return entry->list().fires();
+  const auto* awaiter = deferred_awaiter_base::from(c->awaiter);
+  return awaiter ? coroutine_of(awaiter->waiting_context()) : nullptr;
 }
 
 // What a core waits for, or null.

@@ -43,7 +43,9 @@ class handle {
     take(other);
     return *this;
   }
-  ~handle() { drop(); }
+  ~handle() {
+    if (state_ != holding::nothing) drop();
+  }
 
   holding state() const noexcept { return state_; }
   bool ready_here() const noexcept { return state_ == holding::value || state_ == holding::error; }
@@ -81,6 +83,8 @@ class handle {
   void take(handle& other) noexcept {
     state_ = other.state_;
     switch (state_) {
+      [[likely]] case holding::core : put_pointer(other.pending());
+      break;
       case holding::nothing:
         return;
       case holding::value:
@@ -89,9 +93,6 @@ class handle {
       case holding::error:
         new (static_cast<void*>(store_)) failure(std::move(other.error()));
         other.error().~failure();
-        break;
-      case holding::core:
-        put_pointer(other.pending());
         break;
       case holding::busy:
         put_pointer(other.record());
@@ -151,8 +152,9 @@ class handle {
 
   /// Its core; what it holds moves into a new one if it has none.
   core* promote(const std::source_location& where = {}) {
-    if (state_ == holding::core) [[likely]]
-      return pending();
+    return state_ == holding::core ? pending() : move_to_core(where);
+  }
+  core* move_to_core(const std::source_location& where) {
     if (state_ == holding::nothing) throw_empty();
     core* c = make_core(core::fired | core::consumed, where);
     if (state_ == holding::value) {
@@ -229,5 +231,49 @@ class taken_value {
  private:
   alignas(void*) std::byte store_[cell<stored_t<T>>::size];
 };
+
+/// Holds an idle core while its outcome, a `T` or a failure, is taken: also when the move of that
+/// throws.
+template <class T>
+class taken_core {
+ public:
+  explicit taken_core(core* c) noexcept : core_(c) {}
+  taken_core(const taken_core&) = delete;
+  taken_core& operator=(const taken_core&) = delete;
+  ~taken_core() {
+    if (core_->result == kind::value) [[likely]] {
+      cell<stored_t<T>>::destroy(core_->slot);
+    } else {
+      core_->error().~failure();
+    }
+    core_->result = kind::none;
+    release(core_);
+  }
+
+ private:
+  core* core_;
+};
+
+/// Gives the value of a core, or throws its failure, which passes `where` in a coroutine of `ctx`.
+template <class T>
+T take_value(core* c, const std::source_location& where, const context* ctx) {
+  const taken_core<T> at_end(c);
+  if (c->result == kind::error) [[unlikely]]
+    throw_failure(c->error(), where, ctx);
+  return static_cast<T>(as_argument<T>(cell<stored_t<T>>::get(c->slot)));
+}
+
+/// The same of a ready handle.
+template <class T>
+T take_value(handle<T>& h, const std::source_location& where, const context* ctx) {
+  struct emptied {
+    ~emptied() { from.discard(); }
+    handle<T>& from;
+  };
+  const emptied at_end{h};
+  if (h.state() == holding::error) [[unlikely]]
+    throw_failure(h.error(), where, ctx);
+  return static_cast<T>(as_argument<T>(h.value()));
+}
 
 }  // namespace mobius::detail

@@ -10,10 +10,10 @@ void list_entry_base::begin() noexcept {
     if (!c->idle()) {
       waits_ = true;
       c->set(core::awaited);
-      c->push(this);
+      c->awaiter = this;
       return;
     }
-    core* next = end(c);
+    core* next = ended(c);
     if (next) drain(next);
     return;
   }
@@ -24,12 +24,11 @@ void list_entry_base::cancel() noexcept {
   if (core* c = pending()) cancel_quietly(c);
 }
 
-core* list_entry_base::act_on(stage* s, core* c, step what) noexcept {
-  if (what == step::discard) return nullptr;
-  return static_cast<list_entry_base*>(s)->end(c);
+core* list_entry_base::take_outcome(taker* t, core* c) noexcept {
+  return static_cast<list_entry_base*>(t)->ended(c);
 }
 
-core* list_entry_base::end(core* c) noexcept {
+core* list_entry_base::ended(core* c) noexcept {
   waits_ = false;
   stopped_ = c->has(core::stopped);
   take(c);

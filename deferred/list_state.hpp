@@ -1,6 +1,6 @@
 #pragma once
 // What a list of deferreds is made of: one block behind the core that it fires, with an entry for
-// each input. An entry is the last stage of its input and keeps its outcome.
+// each input. An entry is the end of its input's chain and keeps the outcome.
 
 #include <array>
 #include <memory>
@@ -15,14 +15,14 @@ namespace mobius::detail {
 class list_control;
 
 /// An input of a list, its type left out.
-class list_entry_base : public placed_stage {
+class list_entry_base : public taker {
  public:
   list_entry_base(list_control& list, std::uint32_t index, const std::source_location& site) noexcept
-      : placed_stage(&act_on, on_both, site), list_(list), index_(index) {}
+      : taker{&take_outcome, site}, list_(list), index_(index) {}
 
-  /// `s` as an entry, or null if it is another stage.
-  static const list_entry_base* from(const stage* s) noexcept {
-    return s->act == &act_on ? static_cast<const list_entry_base*>(s) : nullptr;
+  /// `t` as an entry, or null if it is another taker.
+  static const list_entry_base* from(const taker* t) noexcept {
+    return t->end == &take_outcome ? static_cast<const list_entry_base*>(t) : nullptr;
   }
   /// The list.
   const list_control& list() const noexcept { return list_; }
@@ -44,8 +44,8 @@ class list_entry_base : public placed_stage {
   ~list_entry_base() = default;
 
  private:
-  static core* act_on(stage* s, core* c, step what) noexcept;
-  core* end(core* c) noexcept;
+  static core* take_outcome(taker* t, core* c) noexcept;
+  core* ended(core* c) noexcept;
   virtual core* pending() noexcept = 0;        // its core, or null if its outcome is there
   virtual void take(core* from) noexcept = 0;  // the outcome
 

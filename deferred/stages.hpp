@@ -16,8 +16,9 @@ namespace detail {
 template <class T>
 handle<T>& handle_of(deferred<T>& d) noexcept;
 
-/// Where the outcome of a stage that runs on a core goes. `In` is what the slot held before.
-template <class In, class U>
+/// Where the outcome of a stage that runs on a core goes. The slot holds an `In` or, if `Holds` says
+/// so, a failure, until there is an outcome.
+template <class In, class U, kind Holds>
 class core_sink {
   using stored = stored_t<U>;
   using values = cell<stored>;
@@ -29,14 +30,10 @@ class core_sink {
 
   template <class... Args>
   void value(Args&&... args) {
-    if constexpr (std::is_same_v<In, U> && !values::boxed && sizeof...(Args) == 1 &&
-                  (std::is_nothrow_assignable_v<stored&, Args&&> && ...)) {
-      if (core_->result == kind::value) {
-        ((values::get(core_->slot) = std::forward<Args>(args)), ...);
-        return;
-      }
-    }
-    if constexpr (std::is_nothrow_constructible_v<stored, Args&&...> && !values::boxed) {
+    if constexpr (replaces<Args...>) {
+      ((values::get(core_->slot) = std::forward<Args>(args)), ...);
+      return;
+    } else if constexpr (std::is_nothrow_constructible_v<stored, Args&&...> && !values::boxed) {
       clear();
       new (static_cast<void*>(core_->slot)) stored(std::forward<Args>(args)...);
     } else {
@@ -49,9 +46,12 @@ class core_sink {
     core_->result = kind::value;
   }
   void error(failure&& f) noexcept {
-    failure taken(std::move(f));  // which may lie in the slot
-    clear();
-    core_->put_error(std::move(taken));
+    if constexpr (Holds == kind::error) {
+      core_->error() = std::move(f);
+    } else {
+      clear();
+      core_->put_error(std::move(f));
+    }
   }
   void wait(deferred<U>&& d) {
     handle<U>& inner = handle_of(d);
@@ -71,7 +71,7 @@ class core_sink {
   }
   void pass_value(stored_t<In>& in) { pass<U>(*this, in); }
   void pass_error(failure& in) noexcept {
-    if (core_->result != kind::error || &in != &core_->error()) error(std::move(in));
+    if (Holds != kind::error || &in != &core_->error()) error(std::move(in));
   }
 
  private:
@@ -81,11 +81,17 @@ class core_sink {
       if (&in != &values::get(self.core_->slot)) self.value(std::move(in));
     }
   }
+  // Can a value be assigned to the one before it?
+  template <class... Args>
+  static constexpr bool replaces =
+      Holds == kind::value&& std::is_same_v<In, U> && !values::boxed && sizeof...(Args) == 1 &&
+      (std::is_nothrow_assignable_v<stored&, Args&&> && ...);
+
   void clear() noexcept {
-    if constexpr (cell<stored_t<In>>::boxed || !std::is_trivially_destructible_v<stored_t<In>>) {
-      core_->clear();
+    if constexpr (Holds == kind::error) {
+      core_->error().~failure();
     } else {
-      if (core_->result == kind::error) core_->clear();
+      cell<stored_t<In>>::destroy(core_->slot);
     }
     core_->result = kind::none;
   }
@@ -216,76 +222,126 @@ void apply_to_error(Action& action, Sink& sink, failure& in, const std::source_l
 template <class T, class Action, class Sink, class Prepare>
 void apply(Action& action, Sink& sink, handle<T>& from, const std::source_location& where,
            Prepare&& prepare) noexcept {
-  if constexpr ((Action::mask & stage::on_value) != 0) {
+  if constexpr ((Action::mask & stage_type::on_value) != 0) {
     if (from.state() == holding::value) {
       taken_value<T> in(from);
       prepare();
       return apply_to_value(action, sink, in.get(), where);
     }
   }
-  if constexpr ((Action::mask & stage::on_failure) != 0) {
+  if constexpr ((Action::mask & stage_type::on_failure) != 0) {
     failure in = from.take_error();
     prepare();
     apply_to_error(action, sink, in, where);
   }
 }
 
+/// The parts of what all actions say of themselves.
+template <class Tail, std::uint8_t Mask, bool Waits, bool InPlace>
+struct action_traits {
+  using tail = Tail;
+  static constexpr std::uint8_t mask = Mask;
+  static constexpr bool waits = Waits;
+  static constexpr bool in_place = !Waits || InPlace;  // may run on the stack of its caller
+};
+
 /// A stage in a core's list: an action on a `T` whose outcome is an `Action::tail`.
 template <class T, class Action>
 class action_stage final : public placed_stage {
  public:
   action_stage(Action&& action, const std::source_location& site)
-      : placed_stage(&act_on, Action::mask, site), action_(std::move(action)) {}
+      : placed_stage(kind_of_this, site), action_(std::move(action)) {}
 
  private:
-  static core* act_on(stage* s, core* c, step what) noexcept {
+  static bool run(stage* s, core* c) noexcept {
     auto* self = static_cast<action_stage*>(s);
-    if (what == step::run) {
-      core_sink<T, typename Action::tail> sink(c);
-      self->run(sink, c);
-      // What it returned may refer to this stage: keep it until that has ended.
-      if (Action::waits && sink.waits()) {
-        c->continuation.kept = self;
-        return nullptr;
-      }
+    c->pop(self, size());
+    if (self->run_on(c)) {
+      // What it returned may refer to this stage: it is kept until that has ended.
+      c->kept = self;
+      return true;
     }
     self->~action_stage();
-    c->deallocate(self, sizeof(action_stage));
-    return nullptr;
+    return false;
   }
+  static void destroy(stage* s, core*) noexcept { static_cast<action_stage*>(s)->~action_stage(); }
 
-  template <class Sink>
-  void run(Sink& sink, core* c) noexcept {
-    if constexpr ((Action::mask & stage::on_failure) == 0) {
-      apply_to_value(action_, sink, cell<stored_t<T>>::get(c->slot), where);
-    } else if constexpr ((Action::mask & stage::on_value) == 0) {
-      apply_to_error(action_, sink, c->error(), where);
-    } else if (c->result == kind::value) {
-      apply_to_value(action_, sink, cell<stored_t<T>>::get(c->slot), where);
+  bool run_on(core* c) noexcept {
+    if constexpr ((Action::mask & stage_type::on_failure) == 0) {
+      return on_value(c);
+    } else if constexpr ((Action::mask & stage_type::on_value) == 0) {
+      return on_error(c);
     } else {
-      apply_to_error(action_, sink, c->error(), where);
+      return c->result == kind::value ? on_value(c) : on_error(c);
     }
   }
+  bool on_value(core* c) noexcept {
+    core_sink<T, typename Action::tail, kind::value> sink(c);
+    apply_to_value(action_, sink, cell<stored_t<T>>::get(c->slot), where);
+    return Action::waits && sink.waits();
+  }
+  bool on_error(core* c) noexcept {
+    core_sink<T, typename Action::tail, kind::error> sink(c);
+    apply_to_error(action_, sink, c->error(), where);
+    return Action::waits && sink.waits();
+  }
+
+  static constexpr std::uint16_t size() noexcept { return stage_list::rounded(sizeof(action_stage)); }
+  static const stage_type kind_of_this;
 
   [[no_unique_address]] Action action_;
 };
 
-/// Adds an action to a core; it runs when it is started.
 template <class T, class Action>
-void push_action(core* c, Action&& action, const std::source_location& where) {
-  using placed = action_stage<T, std::remove_cvref_t<Action>>;
-  static_assert(alignof(placed) <= 16,
-                "mobius: a callback aligned beyond 16 bytes cannot be added: box what it captures");
-  void* memory = c->allocate(sizeof(placed), alignof(placed));
-  if constexpr (std::is_nothrow_move_constructible_v<std::remove_cvref_t<Action>>) {
-    c->push(new (memory) placed(std::forward<Action>(action), where));
-  } else {
+constexpr stage_type action_stage<T, Action>::kind_of_this{
+    &run, std::is_trivially_destructible_v<Action> ? nullptr : &destroy, size(), Action::mask};
+
+/// An action that lies in a block of its own: too long, or aligned, for the list.
+template <class Action>
+class boxed_action : public action_traits<typename Action::tail, Action::mask, Action::waits, false> {
+ public:
+  explicit boxed_action(Action&& action) : box_(allocate_frame(sizeof(Action))) {
     try {
-      c->push(new (memory) placed(std::forward<Action>(action), where));
+      new (box_) Action(std::move(action));
     } catch (...) {
-      c->deallocate(memory, sizeof(placed));
+      free_frame(box_, sizeof(Action));
       throw;
     }
+  }
+  boxed_action(boxed_action&& other) noexcept : box_(std::exchange(other.box_, nullptr)) {}
+  boxed_action& operator=(boxed_action&&) = delete;
+  ~boxed_action() {
+    if (!box_) return;
+    get().~Action();
+    free_frame(box_, sizeof(Action));
+  }
+
+  template <class Sink, class S>
+  void on_value(Sink& sink, S& in) {
+    get().on_value(sink, in);
+  }
+  template <class Sink>
+  void on_error(Sink& sink, failure& in) {
+    get().on_error(sink, in);
+  }
+
+ private:
+  Action& get() noexcept { return *std::launder(static_cast<Action*>(box_)); }
+
+  void* box_;
+};
+
+/// Adds an action to a core; it runs when it is started.
+template <class T, class Action>
+inline void push_action(core* c, Action&& action, const std::source_location& where) {
+  using A = std::remove_cvref_t<Action>;
+  using placed = action_stage<T, A>;
+  static_assert(alignof(A) <= 16,
+                "mobius: a callback aligned beyond 16 bytes cannot be added: box what it captures");
+  if constexpr (sizeof(placed) <= stage_list::largest && alignof(placed) <= stage_list::unit) {
+    c->emplace<placed>(std::forward<Action>(action), where);
+  } else {
+    c->emplace<action_stage<T, boxed_action<A>>>(boxed_action<A>(std::forward<Action>(action)), where);
   }
 }
 
@@ -301,15 +357,6 @@ class kept_argument {
 
  private:
   std::optional<S> kept_;
-};
-
-/// The parts of what all actions say of themselves.
-template <class Tail, std::uintptr_t Mask, bool Waits, bool InPlace>
-struct action_traits {
-  using tail = Tail;
-  static constexpr std::uintptr_t mask = Mask;
-  static constexpr bool waits = Waits;
-  static constexpr bool in_place = !Waits || InPlace;  // may run on the stack of its caller
 };
 
 template <class F, class T>

@@ -20,12 +20,10 @@ struct failure_trail {
   std::source_location places[capacity];
 };
 
-void retain(failure_trail* trail) noexcept {
-  if (trail) trail->references.fetch_add(1, std::memory_order_relaxed);
-}
+void retain(failure_trail* trail) noexcept { trail->references.fetch_add(1, std::memory_order_relaxed); }
 
 void release(failure_trail* trail) noexcept {
-  if (trail && trail->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete trail;
+  if (trail->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete trail;
 }
 
 void* exception_as(const std::exception_ptr& exception, const std::type_info& wanted) noexcept {

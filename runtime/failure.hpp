@@ -63,7 +63,7 @@ class failure {
   explicit failure(std::exception_ptr exception) noexcept;
 
   failure(const failure& other) noexcept : exception_(other.exception_), trail_(other.trail_) {
-    detail::retain(trail_);
+    if (trail_) detail::retain(trail_);
   }
   failure(failure&& other) noexcept
       : exception_(std::move(other.exception_)), trail_(std::exchange(other.trail_, nullptr)) {}
@@ -72,7 +72,9 @@ class failure {
     std::swap(trail_, other.trail_);
     return *this;
   }
-  ~failure() { detail::release(trail_); }
+  ~failure() {
+    if (trail_) detail::release(trail_);
+  }
 
   /// True if the exception is one of `E...` or derived from one; nothing is thrown (R40).
   template <class... E>
@@ -104,6 +106,8 @@ class failure {
 
   /// Notes a place that this failure passed; the last 16 are kept.
   void passed(std::source_location where) noexcept;
+  /// True if it has noted any.
+  bool has_trail() const noexcept { return trail_ != nullptr; }
   /// The places it passed, oldest first.
   std::span<const std::source_location> trail() const noexcept;
 

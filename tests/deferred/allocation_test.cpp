@@ -1,7 +1,11 @@
 // What deferreds allocate: new and malloc are counted here, blocks of the pool by their number.
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <string>
 
 #include "kit.hpp"
 
@@ -58,18 +62,102 @@ TEST_CASE("a chain on a ready deferred allocates nothing") {
   CHECK(std::move(e).get_now() == 2);
 }
 
-TEST_CASE("a pending chain of four callbacks with captures is one block") {
+TEST_CASE("a pending chain of ten callbacks with captures is one block") {
   const meter used;
   auto [d, fire] = make_deferred<long>();
   long k = 1;
-  for (int i = 0; i < 4; ++i) d.add_callback([k](long n) { return n + k; });
+  for (int i = 0; i < 10; ++i) d.add_callback([k](long n) { return n + k; });
   const cost pending = used.so_far();
   fire(1);
   const cost fired = used.so_far();
   CHECK(pending.heap == 0);
   CHECK(pending.blocks == 1);
   CHECK(fired.heap == 0);
-  CHECK(*d.value_if() == 5);
+  CHECK(*d.value_if() == 11);
+}
+
+TEST_CASE("what a long chain takes from the pool it gives back as it runs, fired or dropped") {
+  const meter used;
+  for (const bool fires : {true, false}) {
+    auto [d, fire] = make_deferred<long>();
+    std::size_t most = 0;
+    std::size_t at_the_end = 0;
+    long k = 1;
+    for (int i = 0; i < 1000; ++i) d.add_callback([k](long n) { return n + k; });
+    d.tap([&](long) { at_the_end = used.so_far().blocks; });
+    most = used.so_far().blocks;
+    if (fires) {
+      fire(0);
+      CHECK(*d.value_if() == 1000);
+      CHECK(at_the_end == 2);
+      CHECK(used.so_far().blocks == 1);
+    }
+    CHECK(most < 60);
+  }
+  CHECK(used.so_far().blocks == 0);
+}
+
+TEST_CASE("a callback that adds the next one for ever needs no more memory") {
+  const meter used;
+  auto [d, fire] = make_deferred<long>();
+  std::size_t most = 0;
+  struct again {
+    deferred<long>& chain;
+    std::size_t& most;
+    const meter& used;
+    long operator()(long n) const {
+      most = std::max(most, used.so_far().blocks);
+      if (n < 1000) chain.add_callback(*this);
+      return n + 1;
+    }
+  };
+  d.add_callback(again{d, most, used});
+  fire(0);
+  CHECK(*d.value_if() == 1001);
+  CHECK(most <= 3);
+}
+
+TEST_CASE("a callback that is too long or aligned for the list lies in a block of its own") {
+  struct alignas(16) wide {
+    long n;
+  };
+  const meter used;
+  for (const bool fires : {true, false}) {
+    auto [d, fire] = make_deferred<long>();
+    std::array<long, 100> numbers{};
+    numbers[99] = 7;
+    const wide w{3};
+    bool aligned = false;
+    d.add_callback([numbers, held = std::string(100, 'x')](long n) {
+      return n + numbers[99] + static_cast<long>(held.size());
+    });
+    d.add_callback([w, &aligned](long n) {
+      aligned = reinterpret_cast<std::uintptr_t>(&w) % 16 == 0;
+      return n + w.n;
+    });
+    CHECK(used.so_far().blocks == 3);
+    if (!fires) continue;
+    fire(0);
+    CHECK(*d.value_if() == 110);
+    CHECK(aligned);
+    CHECK(used.so_far().blocks == 1);
+  }
+  CHECK(used.so_far().blocks == 0);
+}
+
+TEST_CASE("a long callback outlives its call while what it returned is pending") {
+  auto [inner, fire_inner] = make_deferred<int>();
+  auto [d, fire] = make_deferred<int>();
+  std::array<int, 100> numbers{};
+  numbers[99] = 7;
+  d.add_callback([numbers, &from = inner](int) -> deferred<int> {
+    const int n = co_await from;
+    co_return n + numbers[99];
+  });
+  fire(0);
+  for (int i = 0; i < 40; ++i) d.add_callback([i](int n) { return i % 2 == 0 ? n : n + 1; });
+  fire_inner(1);
+  CHECK(std::move(d).get_now() == 28);
 }
 
 TEST_CASE("adding to a fired chain again and again does not grow it") {
@@ -123,7 +211,7 @@ TEST_CASE("callbacks on a coroutine's deferred lie in its frame") {
   CHECK(std::move(c).get_now() == 4);
 
   mobius::detail::coroutine_core core{std::source_location::current()};
-  CHECK(core.arena() == static_cast<void*>(core.stages));
+  CHECK(core.home() == core.stages);
   core.work.~root();
 }
 

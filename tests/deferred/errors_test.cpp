@@ -148,6 +148,56 @@ TEST_CASE("a failure parked in a paused deferred is reported when that is droppe
   CHECK(hook.errors == std::vector<std::string>{"parked"});
 }
 
+TEST_CASE("a failure that was there before it is awaited keeps its places, outside a drain too") {
+  const no_leak check;
+  for (const bool in_core : {false, true}) {
+    unsigned await_line = 0;
+    const unsigned line = place::current().line();
+    auto d = mobius::fail<int>(std::runtime_error("early"));
+    d.add_errback([](failure f) -> int { f.rethrow(); });
+    if (in_core) d.pause();
+    if (in_core) d.unpause();
+    auto end = awaits(std::move(d), await_line);
+    REQUIRE(end.failure_if() != nullptr);
+    const auto trail = end.failure_if()->trail();
+    REQUIRE(trail.size() == 3);
+    CHECK(trail[0].line() == line + 1);
+    CHECK(trail[1].line() == line + 2);
+    CHECK(trail[2].line() == await_line);
+    end.add_errback([](failure) { return 0; });
+  }
+}
+
+TEST_CASE("a coroutine that has caught a failure ends with its value, or with another exception") {
+  const no_leak check;
+  auto recovers = [](deferred<int> d, bool again) -> deferred<int> {
+    bool caught = false;
+    try {
+      co_await d;
+    } catch (const std::runtime_error&) {
+      caught = true;
+    }
+    if (again) throw std::logic_error("another");
+    co_return caught ? 7 : 0;
+  };
+  auto value = recovers(mobius::fail<int>(std::runtime_error("early")), false);
+  CHECK(std::move(value).get_now() == 7);
+  auto error = recovers(mobius::fail<int>(std::runtime_error("early")), true);
+  REQUIRE(error.failure_if() != nullptr);
+  CHECK(error.failure_if()->check<std::logic_error>());
+  CHECK(error.failure_if()->trail().size() == 1);
+  error.add_errback([](failure) { return 0; });
+  auto nothing = [](deferred<int> d) -> deferred<void> {
+    try {
+      co_await d;
+    } catch (const std::runtime_error&) {
+      co_return;
+    }
+  };
+  auto done = nothing(mobius::fail<int>(std::runtime_error("early")));
+  CHECK(done.value_if() != nullptr);
+}
+
 TEST_CASE("a failure collects the places that it passes") {
   const no_leak check;
   unsigned first = 0;
