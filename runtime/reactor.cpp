@@ -261,12 +261,6 @@ void reactor::wait_for_completions(bool may_wait) {
   now_valid_ = false;
   if (error < 0) handle_enter_error(-error);
   reap();
-  // A DEFER_TASKRUN ring hands out some 20 completions an enter; take what is there before
-  // running anything, so that its submissions share one enter.
-  for (unsigned i = 0; i < 16 && ring_.has_deferred(); ++i) {
-    if (const int again = ring_.enter(0, std::nullopt); again < 0) handle_enter_error(-again);
-    reap();
-  }
   if (std::exchange(wake_->fired, false)) on_wake();
 }
 
