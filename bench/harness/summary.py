@@ -60,8 +60,9 @@ def summarise_cell(family, programs, runs, counts):
             if values:
                 entry["metrics"][name] = spread_of(values)
         for run in counts.get(program.name, []):
-            entry["metrics"] |= {name: spread_of([value]) for name, value in run["metrics"].items()
-                                 if value is not None}
+            for name, value in run["metrics"].items():
+                if value is not None:
+                    entry["metrics"].setdefault(name, spread_of([value]))
         if floor is not None:
             entry |= ratios(by_round(own), by_round(runs[floor.name]), metric)
         entries.append(entry)
