@@ -38,7 +38,7 @@ void open_sockets::stop() noexcept {
 stream_state::stream_state(reactor& r, int fd, const socket_address& peer, stream_counter* counter)
     : open_socket(r, &stream_state::on_shutdown),
       reactor_(r),
-      pool_(r.service<core::buffers>().pool()),
+      pool_(&r.service<core::buffers>().small()),
       counter_(counter),
       fd_(fd) {
   std::memcpy(&peer_, peer.data(), std::min<std::size_t>(peer.size(), sizeof peer_));
@@ -79,21 +79,35 @@ void stream_state::arm(bool starved) {
   if (reader_waits() && (starved || suits_directly(*reader_))) {
     receive_into(*reader_);
   } else if (!starved) {
-    start_receive(pool_.dry());
+    start_receive();
   }
 }
 
 // Multishot: one request, many completions, each with a buffer that the kernel picked.
-void stream_state::start_receive(bool poll_first) {
+void stream_state::start_receive() {
+  choose_pool();
   core::request r{.opcode = IORING_OP_RECV, .fd = fd_};
   r.priority = IORING_RECV_MULTISHOT;
   // With no buffer left, a receive fails at once even when there is nothing to receive.
-  if (poll_first) r.priority |= IORING_RECVSEND_POLL_FIRST;
+  if (pool_->dry()) r.priority |= IORING_RECVSEND_POLL_FIRST;
   r.entry_flags = IOSQE_BUFFER_SELECT;
-  r.buffer_group = core::buffer_pool::group;
+  r.buffer_group = pool_->shape().group;
   reactor_.start(receive_, r, idle_);
   armed_ = true;
   pausing_ = false;
+}
+
+// Only when nothing is queued, as the chain of what is has its buffers in one pool.
+void stream_state::choose_pool() noexcept {
+  if (fills_buffers() && !has_large_buffers()) {
+    if (core::buffer_pool* large = reactor_.service<core::buffers>().large()) {
+      pool_ = large;
+    } else {
+      full_in_a_row_ = 0;
+    }
+  } else if (full_in_a_row_ == 0 && has_large_buffers()) {
+    pool_ = &reactor_.service<core::buffers>().small();
+  }
 }
 
 void stream_state::receive_into(read_waiter& reader) {
@@ -127,14 +141,18 @@ void stream_state::on_multishot(std::int32_t result, std::uint32_t flags) noexce
   if (!(flags & IORING_CQE_F_MORE)) armed_ = false;
   bool starved = false;
   if (result > 0 && ((closing_ && !keep_input_) || ended_)) {
-    pool_.taken(buffer_of(flags), 0);
-    pool_.recycle(buffer_of(flags));
+    pool_->taken(buffer_of(flags), 0);
+    pool_->recycle(buffer_of(flags));
   } else if (result > 0) {
     queue_buffer(buffer_of(flags), static_cast<std::uint32_t>(result));
   } else if (result == 0) {
     ended_ = true;
   } else if (result == -ENOBUFS) {
-    starved = !pool_.replenish();
+    starved = !pool_->replenish();
+    if (starved && has_large_buffers()) {
+      full_in_a_row_ = 0;
+      starved = false;
+    }
   } else if (result != -ECANCELED || !(pausing_ || closing_)) {
     receive_error_ = -result;
   }
@@ -151,7 +169,7 @@ void stream_state::on_direct(std::int32_t result) noexcept {
   direct_ = false;
   read_waiter& reader = *reader_;
   if (result > 0) {
-    if (static_cast<std::uint32_t>(result) < core::buffer_pool::buffer_size) full_in_a_row_ = 0;
+    if (static_cast<std::uint32_t>(result) < core::buffer_pool::small.buffer_size()) full_in_a_row_ = 0;
     reader.received_ = static_cast<std::uint32_t>(result);
     reader.ready();
   } else if (result == 0) {
@@ -168,21 +186,23 @@ void stream_state::on_direct(std::int32_t result) noexcept {
 }
 
 void stream_state::queue_buffer(std::uint16_t id, std::uint32_t size) noexcept {
-  pool_.taken(id, size);
-  pool_.info(id) = {core::buffer_pool::none, 0, size};
+  pool_->taken(id, size);
+  pool_->info(id) = {core::buffer_pool::none, 0, size};
   if (first_ == core::buffer_pool::none) {
     first_ = id;
   } else {
-    pool_.info(last_).next = id;
+    pool_->info(last_).next = id;
   }
   last_ = id;
-  if (size < core::buffer_pool::buffer_size) {
+  if (size >= core::buffer_pool::small.buffer_size()) {
+    if (full_in_a_row_ < full_before_large) ++full_in_a_row_;
+  } else if (!has_large_buffers()) {
     full_in_a_row_ = 0;
-  } else if (full_in_a_row_ < full_before_direct) {
-    ++full_in_a_row_;
+  } else if (full_in_a_row_ > 0) {
+    --full_in_a_row_;
   }
   // Nobody takes them: stop receiving.
-  if (++queued_ >= max_queued) pause_receiving();
+  if (std::size_t{++queued_} << pool_->shape().size_shift >= max_queued) pause_receiving();
 }
 
 // What is on its way is still queued, nothing is lost.
@@ -193,9 +213,9 @@ void stream_state::pause_receiving() noexcept {
 
 void stream_state::pop_buffer() noexcept {
   const std::uint16_t id = first_;
-  first_ = pool_.info(id).next;
+  first_ = pool_->info(id).next;
   --queued_;
-  pool_.recycle(id);
+  pool_->recycle(id);
 }
 
 void stream_state::drop_input() noexcept {
@@ -205,18 +225,18 @@ void stream_state::drop_input() noexcept {
 lease stream_state::take_lease() {
   if (first_ == core::buffer_pool::none) return {};
   const std::uint16_t id = first_;
-  const auto& entry = pool_.info(id);
+  const auto& entry = pool_->info(id);
   first_ = entry.next;
   --queued_;
-  return {pool_, id, entry.begin, entry.end};
+  return {*pool_, id, entry.begin, entry.end};
 }
 
 std::size_t stream_state::take_bytes(std::span<std::byte> to) {
   std::size_t done = 0;
   while (done < to.size() && first_ != core::buffer_pool::none) {
-    auto& entry = pool_.info(first_);
+    auto& entry = pool_->info(first_);
     const std::size_t part = std::min<std::size_t>(to.size() - done, entry.end - entry.begin);
-    std::memcpy(to.data() + done, pool_.data(first_) + entry.begin, part);
+    std::memcpy(to.data() + done, pool_->data(first_) + entry.begin, part);
     done += part;
     entry.begin += static_cast<std::uint32_t>(part);
     if (entry.begin == entry.end) pop_buffer();
@@ -253,7 +273,7 @@ bool read_waiter::suspend(std::coroutine_handle<> h, core::context* ctx, const s
     state_ = state::done;
     return false;
   }
-  if (stream_.armed_ && stream_.suits_directly(*this)) stream_.pause_receiving();
+  if (stream_.armed_ && stream_.misfits(*this)) stream_.pause_receiving();
   if (stream_.has_input()) {
     state_ = state::done;
     return false;

@@ -192,11 +192,11 @@ class stream_state : public core::pooled, private open_socket {
     stream_state& stream;
   };
 
-  static constexpr std::uint16_t max_queued = 16;  // buffers; past it receiving pauses
-  // A reader with room for this much is worth receiving into after so many full buffers in a row: at
-  // 64 KiB that takes two thirds of the CPU of leases, and half of that of copies out of buffers.
-  static constexpr std::size_t large_read = 2 * core::buffer_pool::buffer_size;
-  static constexpr std::uint8_t full_before_direct = 4;
+  static constexpr std::size_t max_queued = 256 * 1024;  // bytes of buffers; past it receiving pauses
+  // After so many full buffers in a row larger ones are worth their memory, or, if the reader has
+  // room for this much, its own: at 64 KiB either takes two thirds of the CPU of buffers of 16 KiB.
+  static constexpr std::size_t large_read = 2 * core::buffer_pool::small.buffer_size();
+  static constexpr std::uint8_t full_before_large = 4;
 
   ~stream_state();
 
@@ -205,11 +205,20 @@ class stream_state : public core::pooled, private open_socket {
   }
   bool reader_waits() const noexcept { return reader_ && reader_->waits(); }
   bool suits_directly(const read_waiter& r) const noexcept {
-    return r.into_.size() >= large_read && full_in_a_row_ >= full_before_direct;
+    return r.into_.size() >= large_read && fills_buffers();
   }
+  bool fills_buffers() const noexcept { return full_in_a_row_ >= full_before_large; }
+  bool has_large_buffers() const noexcept { return pool_->shape().group == core::buffer_pool::large.group; }
+  /// The receive under way is not what it should be for this reader: into its memory, or into larger or
+  /// smaller buffers.
+  bool misfits(const read_waiter& r) const noexcept {
+    if (suits_directly(r)) return true;
+    return has_large_buffers() ? full_in_a_row_ == 0 : fills_buffers();
+  }
+  void choose_pool() noexcept;
   void prefer_direct() noexcept;
   void arm(bool starved = false);
-  void start_receive(bool poll_first);
+  void start_receive();
   void receive_into(read_waiter& r);
   void on_multishot(std::int32_t result, std::uint32_t flags) noexcept;
   void on_direct(std::int32_t result) noexcept;
@@ -235,7 +244,7 @@ class stream_state : public core::pooled, private open_socket {
   static void on_shutdown(open_socket* self) noexcept;
 
   reactor& reactor_;
-  core::buffer_pool& pool_;
+  core::buffer_pool* pool_;  // of the multishot under way and of what is queued
   receiving receive_{*this};
   sending send_{*this};
   read_waiter* reader_ = nullptr;  // from its wait to its resumption
@@ -249,9 +258,9 @@ class stream_state : public core::pooled, private open_socket {
   std::uint16_t first_ = core::buffer_pool::none;
   std::uint16_t last_ = core::buffer_pool::none;
   std::uint16_t queued_ = 0;
-  std::uint8_t full_in_a_row_ = 0;
-  bool armed_ = false;        // a receive is in flight
-  bool direct_ = false;       // it goes into the reader's memory
+  std::uint8_t full_in_a_row_ = 0;  // with large buffers each smaller piece takes one off
+  bool armed_ = false;              // a receive is in flight
+  bool direct_ = false;             // it goes into the reader's memory
   bool pausing_ = false;      // its cancel has been asked for: nobody takes the buffers, or soon directly
   bool sending_ = false;      // a send, or a read of the file to send, is in flight
   bool ended_ = false;        // the peer has sent its last byte

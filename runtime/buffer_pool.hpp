@@ -1,6 +1,7 @@
 #pragma once
-// The buffers that the kernel receives into: a ring of 16 KiB buffers that it picks from when data
-// arrives, so that an idle connection owns none. `lease` is how a program holds one.
+// The buffers that the kernel receives into: rings of buffers that it picks from when data arrives, so
+// that an idle connection owns none; one of 16 KiB for all, and one of 64 KiB for streams that keep
+// filling those. `lease` is how a program holds one.
 
 #include <sys/types.h>
 
@@ -31,22 +32,38 @@ struct buffer_owner {
   function give_back;
 };
 
-/// The buffers of a reactor. It outlives the reactor while leases do.
+/// What the buffers of a pool are like.
+struct buffer_shape {
+  std::uint16_t group;       // as the kernel knows them
+  std::uint8_t size_shift;   // log2 of the bytes of one
+  std::uint8_t chunk_shift;  // log2 of how many are added at a time
+  std::uint16_t most;        // how many there can be, a power of two
+
+  constexpr std::uint32_t buffer_size() const noexcept { return std::uint32_t{1} << size_shift; }
+  constexpr std::uint16_t chunk_buffers() const noexcept {
+    return static_cast<std::uint16_t>(1U << chunk_shift);
+  }
+  constexpr std::size_t chunk_bytes() const noexcept { return std::size_t{1} << (size_shift + chunk_shift); }
+};
+
+/// Buffers of one shape of a reactor. It outlives the reactor while leases do.
 class buffer_pool : public buffer_owner {
  public:
-  static constexpr std::uint32_t buffer_size = 16 * 1024;
-  static constexpr std::uint16_t chunk_buffers = 256;  // how many are added at a time
-  static constexpr std::uint16_t max_buffers = 1024;   // 16 MiB
-  static constexpr std::uint16_t group = 0;
+  static constexpr buffer_shape small{
+      .group = 0, .size_shift = 14, .chunk_shift = 8, .most = 1024};                                 // 16 MiB
+  static constexpr buffer_shape large{.group = 1, .size_shift = 16, .chunk_shift = 5, .most = 256};  // 16 MiB
   static constexpr std::uint16_t none = 0xffff;
 
-  explicit buffer_pool(reactor& r);
+  buffer_pool(reactor& r, const buffer_shape& shape);
   buffer_pool(const buffer_pool&) = delete;
   buffer_pool& operator=(const buffer_pool&) = delete;
 
+  /// What its buffers are like.
+  const buffer_shape& shape() const noexcept { return shape_; }
   /// Where a buffer's bytes are.
   std::byte* data(std::uint16_t id) const noexcept {
-    return chunks_[id / chunk_buffers] + static_cast<std::size_t>(id % chunk_buffers) * buffer_size;
+    const auto index = static_cast<std::size_t>(id & (shape_.chunk_buffers() - 1));
+    return chunks_[id >> shape_.chunk_shift] + (index << shape_.size_shift);
   }
   /// The kernel has filled the first `size` bytes of a buffer: it is the program's now.
   void taken(std::uint16_t id, std::uint32_t size) noexcept;
@@ -83,7 +100,11 @@ class buffer_pool : public buffer_owner {
   void provide(std::uint16_t id) noexcept;
   static void lease_ended(buffer_owner* self, std::uint16_t id) noexcept;
 
+  std::size_t ring_bytes() const noexcept;
+  void free_memory() noexcept;
+
   reactor* reactor_;
+  const buffer_shape shape_;
   io_uring_buf_ring* ring_ = nullptr;
   std::uint16_t tail_ = 0;
   std::uint16_t total_ = 0;
@@ -93,17 +114,26 @@ class buffer_pool : public buffer_owner {
   std::vector<entry> entries_;
 };
 
-/// The service that makes a reactor's pool.
+/// The service that makes a reactor's pools.
 class buffers {
  public:
-  explicit buffers(reactor& r) : pool_(new buffer_pool(r)) {}
+  explicit buffers(reactor& r) : reactor_(r), small_(new buffer_pool(r, buffer_pool::small)) {}
   buffers(const buffers&) = delete;
   buffers& operator=(const buffers&) = delete;
-  ~buffers() { pool_->detach(); }
-  buffer_pool& pool() noexcept { return *pool_; }
+  ~buffers() {
+    small_->detach();
+    if (large_) large_->detach();
+  }
+  /// The buffers of 16 KiB.
+  buffer_pool& small() noexcept { return *small_; }
+  /// Those of 64 KiB, made when they are first asked for; null if there is none to be had just now.
+  buffer_pool* large() noexcept;
 
  private:
-  buffer_pool* pool_;
+  reactor& reactor_;
+  buffer_pool* small_;
+  buffer_pool* large_ = nullptr;
+  bool no_large_ = false;  // the kernel or the memory has refused
 };
 
 /// A buffer beside the pool, for a stream that has to receive when the pool has none. It frees itself
@@ -111,7 +141,7 @@ class buffers {
 struct spare_buffer final : buffer_owner {
   spare_buffer() noexcept : buffer_owner(&spare_buffer::free_it) {}
 
-  std::byte bytes[buffer_pool::buffer_size];
+  std::byte bytes[buffer_pool::small.buffer_size()];
 
  private:
   static void free_it(buffer_owner* self, std::uint16_t) noexcept { delete static_cast<spare_buffer*>(self); }

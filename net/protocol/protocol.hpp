@@ -40,7 +40,7 @@ class protocol {
   /// The connection is there: a server has accepted it, a client's connect has succeeded. What is written
   /// here leaves when it returns. A client's connect fails with what this throws.
   virtual void connection_made() {}
-  /// Bytes have come, cut anyhow; at most 16 KiB, at least one. The view is valid during the call.
+  /// Bytes have come, cut anyhow; at most 64 KiB, at least one. The view is valid during the call.
   /// `transport().pause_producing()` holds back the next ones.
   virtual void data_received(std::string_view) {}
   /// The same with the buffer that they came in, which the protocol may keep or pass on to `write`

@@ -1,4 +1,5 @@
 // Reading in its two ways, into the reactor's buffers and directly into the reader's memory.
+#include <algorithm>
 #include <chrono>
 #include <mobius/deferred/coroutine.hpp>
 #include <mobius/net.hpp>
@@ -103,7 +104,65 @@ TEST_CASE("large reads of a full stream go straight into the reader's memory, an
     auto [x, most] = co_await std::move(both);
     CHECK(all == text);
     // More than all buffers in the queue could give, so it was no copy out of them.
-    if (k == kind::tcp4 || k == kind::tcp6) CHECK(most > 2 * mobius::detail::buffer_pool::buffer_size);
+    if (k == kind::tcp4 || k == kind::tcp6)
+      CHECK(most > 2 * mobius::detail::buffer_pool::small.buffer_size());
+  });
+}
+
+namespace {
+
+// Receives `size` bytes in leases, and keeps them all.
+task<std::vector<lease>> receive_and_keep(socket_stream& s, std::size_t size) {
+  std::vector<lease> kept;
+  for (std::size_t done = 0; done < size; done += kept.back().size()) kept.push_back(co_await s.receive());
+  co_return kept;
+}
+
+std::string text_of(const std::vector<lease>& kept) {
+  std::string all;
+  for (const lease& l : kept) all += l.text();
+  return all;
+}
+
+task<> write_text(socket_stream& s, const std::string& text) { co_await s.write_all(text); }
+
+}  // namespace
+
+TEST_CASE("a stream that keeps filling its buffers receives in larger ones, until its messages are small") {
+  const kind k = GENERATE(from_range(test::every_kind));
+  INFO(k);
+  mobius::testing::run([k](world&) -> task<> {
+    peers p = co_await connected_peers(k);
+    constexpr std::size_t small = mobius::detail::buffer_pool::small.buffer_size();
+    for (int times = 0; times < 3; ++times) {
+      const std::string text = test::pattern(4'000'000);
+      auto both = mobius::when_all(write_text(p.client, text), receive_and_keep(p.server, text.size()));
+      auto [x, kept] = co_await std::move(both);
+      CHECK(text_of(kept) == text);
+      const auto larger = std::ranges::count_if(kept, [](const lease& l) { return l.size() > small; });
+      if (k == kind::tcp4 || k == kind::tcp6) CHECK(larger > 0);
+      for (int i = 0; i < 20; ++i) {
+        co_await p.client.write_all("small");
+        const std::string got = co_await test::read_exactly(p.server, 5);
+        CHECK(got == "small");
+      }
+    }
+  });
+}
+
+TEST_CASE("with every larger buffer leased a stream goes on in small ones, and loses no byte") {
+  mobius::testing::run([](world&) -> task<> {
+    peers p = co_await connected_peers(kind::tcp4);
+    constexpr auto& large_pool = mobius::detail::buffer_pool::large;
+    const std::string text =
+        test::pattern(std::size_t{large_pool.most} * large_pool.buffer_size() + 4'000'000);
+    auto both = mobius::when_all(write_text(p.client, text), receive_and_keep(p.server, text.size()));
+    auto [x, kept] = co_await std::move(both);
+    CHECK(text_of(kept) == text);
+    kept.clear();
+    auto again = mobius::when_all(write_text(p.client, text), receive_and_keep(p.server, text.size()));
+    auto [y, second] = co_await std::move(again);
+    CHECK(text_of(second) == text);
   });
 }
 

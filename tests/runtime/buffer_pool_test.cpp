@@ -41,7 +41,7 @@ task<> hold(connected& c, std::vector<lease>& held, std::size_t count) {
   }
 }
 
-constexpr std::size_t all_buffers = mobius::detail::buffer_pool::max_buffers;
+constexpr std::size_t all_buffers = mobius::detail::buffer_pool::small.most;
 
 }  // namespace
 
