@@ -26,7 +26,8 @@ def arguments():
     parser.add_argument("--results", type=pathlib.Path, help="folder of the results (bench/results)")
     parser.add_argument("--rounds", type=int, help="instead of the families' own number")
     parser.add_argument("--budget", type=float, help="seconds for each family, instead of its own budget")
-    parser.add_argument("--rows", default="", help="only rows that contain one of these texts, by commas")
+    parser.add_argument("--row", dest="rows", action="append", default=[], metavar="TEXT",
+                        help="only rows that contain this text; may be given several times")
     parser.add_argument("--placements", default="", help="only these placements, by commas")
     parser.add_argument("--no-counts", action="store_true", help="no separate runs that count allocations")
     parser.add_argument("--seed", type=int, help="of the shuffling; printed")
@@ -39,7 +40,6 @@ def arguments():
     modes = [word for word in options.words if word in ("quick", "full")]
     options.mode = modes[-1] if modes else "quick"
     options.names = [word for word in options.words if word not in ("quick", "full")]
-    options.rows = [text for text in options.rows.split(",") if text]
     options.placements = [text for text in options.placements.split(",") if text]
     return options
 

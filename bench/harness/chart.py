@@ -6,6 +6,8 @@ import html
 
 COLOURS = {"floor": "#999999", "mobius": "#0072B2", "peer": "#E69F00"}
 LEGEND = {"floor": "floor: raw liburing", "mobius": "mobius", "peer": "other libraries"}
+PLACES = {"alone": "", "same": ", server and generator on one core", "split": ", a core each",
+          "both": ", on two cores"}
 INK, GRID, MARK = "#222222", "#dddddd", "#000000"
 
 PANEL_WIDTH, LABEL_WIDTH, VALUE_WIDTH = 470, 165, 62
@@ -116,7 +118,7 @@ def legend(groups, rated, with_g, x, y):
     for group in groups:
         parts.append(f'<rect x="{x}" y="{y - 10}" width="12" height="12" fill="{COLOURS[group]}"/>')
         parts.append(text(x + 17, y, LEGEND[group], 11.5))
-        x += 32 + 6.3 * len(LEGEND[group])
+        x += 40 + 6.3 * len(LEGEND[group])
     parts += [line(x, y - 4, x + 18, y - 4, INK, 1.4), line(x, y - 8, x, y, INK, 1.4),
               line(x + 18, y - 8, x + 18, y, INK, 1.4), text(x + 24, y, "quartiles of the rounds", 11.5)]
     x += 172
@@ -137,8 +139,7 @@ def chart(family, placement, entries, machine):
         body.append(drawn)
         tops[column] += height
     width, height = max(680, 20 + columns * (PANEL_WIDTH + 20)), max(tops) + FOOT
-    where = "" if placement == "alone" else (
-        ", server and generator on one core" if placement == "same" else ", a core each")
+    where = PLACES.get(placement, f", {placement}")
     groups = [group for group in COLOURS if any(entry["group"] == group for entry in entries)]
     head = [text(20, 30, family.title + where, 17, weight="bold"),
             text(20, 50, "Shorter is better." + (" The dashed line is the floor." if rated else ""), 12),

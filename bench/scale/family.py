@@ -45,7 +45,7 @@ QUICK = (Row(100, 1), Row(10_000, 1), Row(1000, 2))
 
 class Scale(Family):
     name = "scale"
-    title = "Echo of 64 B while most connections are silent, CPU of the server"
+    title = "Echo while most connections are silent"
     packages = ("libasio-dev", "libuv1-dev")
     targets = ("bench_echo",)
     columns = ("cpu_ns_per_op", "ops_per_s", "p50_us", "p99_us", "p999_us", "enters_per_op", "server_share",

@@ -14,7 +14,7 @@ class Smoke(unittest.TestCase):
     def test_a_run_of_one_round_writes_results_table_and_chart(self):
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "harness", "--build", os.environ["BENCH_BUILD"], "quick", "echo",
-                       "mobius receive", "--rows", "64 B", "--placements", "same", "--rounds", "1", "--budget", "1",
+                       "mobius receive", "--row", "64 B", "--placements", "same", "--rounds", "1", "--budget", "1",
                        "--no-counts", "--results", folder]
             ran = subprocess.run(command, capture_output=True, text=True)
             if "the bench needs Linux 6.1" in ran.stderr:
