@@ -101,7 +101,7 @@ class transport : public producer, public detail::core::pooled, private detail::
   /// in every callback and at any time.
   void abort_connection();
 
-  /// Delivers nothing until `resume_producing`. What has come by then waits, at most 16 buffers of 16 KiB
+  /// Delivers nothing until `resume_producing`. What has come by then waits, at most 256 KiB of buffers
   /// in our hands, and so in the end does the peer. Its end of the stream, or reset, is noticed after the
   /// resumption.
   void pause_producing() override;
