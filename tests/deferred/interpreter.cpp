@@ -23,6 +23,12 @@ interpreter::~interpreter() {
   }
   while (let_waiting_go()) {
   }
+  // Deferreds chained in a ring hold one another: Python's collector would take them.
+  for (const auto& chain : std::exchange(chains_, {})) {
+    const auto target = chain.lock();
+    if (!target) continue;
+    const mobius::resolver<val> dropped = std::exchange(*target, {});
+  }
   mobius::set_unhandled_hook(std::move(previous_hook_));
 }
 

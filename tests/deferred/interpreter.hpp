@@ -112,6 +112,7 @@ class interpreter {
   std::map<std::string, std::unique_ptr<queue>> queues_;
   std::map<std::string, std::shared_ptr<mobius::looping_call>> loops_;
   std::vector<std::shared_ptr<mobius::looping_call>> replaced_loops_;
+  std::vector<std::weak_ptr<mobius::resolver<val>>> chains_;  // what their stages fire
   mobius::unhandled_hook previous_hook_;
 };
 

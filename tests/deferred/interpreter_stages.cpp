@@ -14,11 +14,13 @@ void interpreter::add_stage(const form& f) {
   const std::string& head = f[0].word;
   deferred<val>& d = named(f[1]).handle;
   if (head == "chain") {
-    d.add_both([target = named(f[2]).fire](result<val> r) {
+    const auto target = std::make_shared<mobius::resolver<val>>(named(f[2]).fire);
+    chains_.push_back(target);
+    d.add_both([target](result<val> r) {
       if (r) {
-        target(*std::move(r));
+        (*target)(*std::move(r));
       } else {
-        target.errback(std::move(r.error()));
+        target->errback(std::move(r.error()));
       }
       return val();
     });
