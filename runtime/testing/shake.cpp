@@ -81,6 +81,8 @@ task<> run_once(const detail::test_body& body, world& w, std::uint64_t seed, std
   reached = at == 0;
   cancellable guarded(body(w), target, at == 0);
   const result<void> outcome = co_await as_result(std::move(guarded));
+  // A deferred ends its waits inside the cancel, that is, inside on_step: `order` must outlive that.
+  co_await yield();
   if (!outcome && !outcome.error().check<cancelled>()) outcome.error().rethrow();
 }
 

@@ -1,6 +1,7 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <latch>
 #include <mobius/net.hpp>
 #include <mobius/runtime.hpp>
 #include <mobius/testing.hpp>
@@ -215,6 +216,7 @@ TEST_CASE("a shared look-up that fails fails for all, and the next one is made a
 TEST_CASE("who shares a look-up may be cancelled by himself; abandoned by all, it is not joined any more") {
   mobius::testing::run(
       [](world& w) -> task<> {
+        w.reactor.service<mobius::detail::thread_pool>().limit(3);
         held_lookup stuck;
         held_lookup good;
         auto& names = w.reactor.service<name_resolver>();
@@ -235,7 +237,11 @@ TEST_CASE("who shares a look-up may be cancelled by himself; abandoned by all, i
         const std::string found = co_await first_of("some.example", 80);
         CHECK(found == "127.0.0.7:80");
         stuck.go.set_value();
-        co_await mobius::sleep(20ms);  // its threads come back
+        // All three threads meet, so that those of the abandoned look-ups have come back.
+        std::latch meeting(3);
+        auto meet = [&meeting] { meeting.arrive_and_wait(); };
+        auto all = mobius::when_all(mobius::offload(meet), mobius::offload(meet), mobius::offload(meet));
+        co_await std::move(all);
       },
       real_time);
 }
