@@ -54,6 +54,11 @@ def placements():
     return placed
 
 
+def wanted_row(row, texts, rows):
+    """A text that is a row's whole name stands for that row alone, as "depth 1" begins "depth 16"."""
+    return not texts or any(text == row if text in rows else text in row for text in texts)
+
+
 def make_families(options, scratch):
     """The chosen families with their chosen cases."""
     source = pathlib.Path(__file__).parents[1]
@@ -66,9 +71,10 @@ def make_families(options, scratch):
         if absent and not options.list:
             names = ", ".join(sorted(program.name for program in absent))
             print(f"{name}: left out, for it is not built or not installed: {names}", file=sys.stderr)
+        rows = {case.row for case in family.cases()}
         cases = [case for case in registry.select_cases(family, programs)
                  if (case.program not in absent or options.list) and case.placement in family.context.cores
-                 and (not options.rows or any(text in case.row for text in options.rows))
+                 and wanted_row(case.row, options.rows, rows)
                  and (not options.placements or case.placement in options.placements)]
         if cases:
             made.append((family, cases))
