@@ -309,7 +309,7 @@ void reactor::dispatch(const detail::completion& c) noexcept {
   handler->on(handler, c.result, c.flags);
 }
 
-bool reactor::nothing_left() const noexcept { return holds_ == 0 && timers_.size() == 0; }
+bool reactor::nothing_left() const noexcept { return holds_ == 0 && timers_.size() == idle_timers_; }
 
 // Nothing can happen before the next timer, as far as a virtual clock is concerned.
 bool reactor::quiet() const noexcept { return in_flight_ == idle_in_flight_ && external_ == 0; }

@@ -209,6 +209,10 @@ class reactor {
   void push(detail::node& n) noexcept { ready_.push(&n); }
   /// Runs a node in the next turn.
   void push_later(detail::node& n) noexcept { later_.push(&n); }
+  /// One more timer is armed that `run` does not wait for.
+  void hold_idle_timer() noexcept { ++idle_timers_; }
+  /// One of them is not armed any more.
+  void drop_idle_timer() noexcept { --idle_timers_; }
   /// The timers.
   detail::timer_wheel& timers() noexcept { return timers_; }
   /// The time in nanoseconds.
@@ -286,6 +290,7 @@ class reactor {
   std::size_t in_flight_ = 0;
   std::size_t idle_in_flight_ = 0;
   std::size_t holds_ = 0;
+  std::size_t idle_timers_ = 0;
   std::size_t external_ = 0;
   int caught_signal_ = 0;
   std::uint64_t turns_ = 0;

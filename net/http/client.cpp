@@ -11,6 +11,7 @@
 #include "../name_resolver.hpp"
 #include "../tcp.hpp"
 #include "body_decoder.hpp"
+#include "connection_pool.hpp"
 #include "error.hpp"
 #include "response_parser.hpp"
 #include "writer.hpp"
@@ -47,8 +48,10 @@ struct allowance {
 // One request and its response.
 class exchange {
  public:
-  exchange(const url& target, const client_options& options, time_point deadline)
+  exchange(const url& target, const client_options& options, time_point deadline,
+           detail::connection_pool* pool)
       : target_(target),
+        pool_(pool),
         text_(target.to_string()),
         limits_(options.limits),
         fields_(options.headers),
@@ -60,6 +63,11 @@ class exchange {
  private:
   template <class A>
   task<await_result_t<A>> within(allowance time, A operation);
+  task<net::tcp_stream> connect();
+  task<bool> converse_over_kept();
+  task<> converse_over_new();
+  task<> put_away(net::tcp_stream& stream, bool whole);
+  bool keeps() const noexcept;
   task<> converse(net::tcp_stream& stream);
   task<> send_request(net::tcp_stream& stream);
   task<> read_head(net::tcp_stream& stream);
@@ -69,6 +77,7 @@ class exchange {
   void take_body();
 
   const url& target_;
+  detail::connection_pool* pool_;  // none: the connection ends with the exchange
   std::string text_;
   const client_limits& limits_;
   const headers& fields_;
@@ -80,18 +89,8 @@ class exchange {
 };
 
 task<response> exchange::run() {
-  const allowance for_look_up(phase::resolve, limits_.resolve);
-  auto look_up = net::resolve(target_.host(), target_.port());
-  std::vector<net::socket_address> addresses = co_await within(for_look_up, std::move(look_up));
-  const allowance for_attempt(phase::connect, limits_.connect);
-  auto attempt = net::connect(std::move(addresses), net::host_and_port(target_.host(), target_.port()));
-  net::tcp_stream stream = co_await within(for_attempt, std::move(attempt));
-  const result<void> outcome = co_await as_result(converse(stream));
-  // Who is told of the end may rely on nothing being left.
-  const result<void> closed = co_await as_result(stream.close());
-  if (!outcome) outcome.error().rethrow();
-  static_cast<void>(closed);  // the response is whole, whatever close says
-
+  const bool done = co_await converse_over_kept();
+  if (!done) co_await converse_over_new();
   response_head& head = parser_.head();
   response answer;
   answer.status = head.status;
@@ -99,6 +98,50 @@ task<response> exchange::run() {
   answer.headers = std::move(head.headers);
   answer.body = std::move(body_);
   co_return answer;
+}
+
+// False if there is no kept connection, or the server had closed it before this request came.
+task<bool> exchange::converse_over_kept() {
+  if (!pool_) co_return false;
+  net::tcp_stream stream = pool_->take(target_.authority());
+  if (!stream) co_return false;
+  const result<void> outcome = co_await as_result(converse(stream));
+  co_await put_away(stream, outcome.has_value());
+  if (outcome) co_return true;
+  if (!outcome.error().check<response_never_received>()) outcome.error().rethrow();
+  input_.clear();
+  co_return false;
+}
+
+task<> exchange::converse_over_new() {
+  net::tcp_stream stream = co_await connect();
+  const result<void> outcome = co_await as_result(converse(stream));
+  co_await put_away(stream, outcome.has_value());
+  if (!outcome) outcome.error().rethrow();
+}
+
+task<net::tcp_stream> exchange::connect() {
+  const allowance for_look_up(phase::resolve, limits_.resolve);
+  auto look_up = net::resolve(target_.host(), target_.port());
+  std::vector<net::socket_address> addresses = co_await within(for_look_up, std::move(look_up));
+  const allowance for_attempt(phase::connect, limits_.connect);
+  auto attempt = net::connect(std::move(addresses), net::host_and_port(target_.host(), target_.port()));
+  co_return co_await within(for_attempt, std::move(attempt));
+}
+
+task<> exchange::put_away(net::tcp_stream& stream, bool whole) {
+  if (whole && keeps()) {
+    pool_->put(target_.authority(), std::move(stream));
+    co_return;
+  }
+  // Who is told of the end may rely on nothing being left.
+  const result<void> closed = co_await as_result(stream.close());
+  static_cast<void>(closed);  // the response is whole or has failed, whatever close says
+}
+
+// Whether the connection can carry another exchange: nothing of this one is left on it.
+bool exchange::keeps() const noexcept {
+  return pool_ && parser_.head().keep_alive && decoder_.state() == progress::complete && input_.empty();
 }
 
 // Awaits an operation until its phase, or the whole exchange, has no time left.
@@ -117,6 +160,7 @@ task<await_result_t<A>> exchange::within(allowance time, A operation) {
 task<> exchange::converse(net::tcp_stream& stream) {
   co_await send_request(stream);
   co_await read_head(stream);
+  decoder_.begin(parser_.head().body, limits_.body);
   if (is_redirect(parser_.head().status)) co_return;  // its body is for those who do not follow it
   co_await read_body(stream);
 }
@@ -131,7 +175,7 @@ task<> exchange::send_request(net::tcp_stream& stream) {
 
 std::string exchange::request_text() const {
   headers fields = fields_;
-  fields.set("Connection", "close");
+  if (!pool_) fields.set("Connection", "close");
   if (!fields.contains("User-Agent")) fields.add("User-Agent", "mobius");
   if (!fields.contains("Accept")) fields.add("Accept", "*/*");
   std::string text;
@@ -152,9 +196,7 @@ task<> exchange::read_head(net::tcp_stream& stream) {
 }
 
 task<> exchange::read_body(net::tcp_stream& stream) {
-  const framing& body = parser_.head().body;
-  decoder_.begin(body, limits_.body);
-  body_.reserve(std::min(body.length, most_reserved));
+  body_.reserve(std::min(parser_.head().body.length, most_reserved));
   take_body();
   while (decoder_.state() == progress::need_more) {
     const allowance time(phase::response_body, limits_.body_idle);
@@ -200,14 +242,13 @@ url redirect_target(const url& from, const response& answer) {
   }
 }
 
-}  // namespace
-
-task<fetched> fetch(std::string text, client_options options) {
+task<fetched> fetch_over(std::shared_ptr<detail::connection_pool> pool, std::string text,
+                         client_options options) {
   url target = parse_url(text);
   const time_point deadline = reactor::current().now() + options.limits.total;
   for (int hop = 0;; ++hop) {
     if (target.secure()) throw tls_unavailable(target.to_string());
-    exchange one(target, options, deadline);
+    exchange one(target, options, deadline, pool.get());
     response answer = co_await one.run();
     if (!is_redirect(answer.status)) co_return fetched(std::move(target), std::move(answer));
     if (hop == options.limits.redirects) {
@@ -223,13 +264,38 @@ task<fetched> fetch(std::string text, client_options options) {
   }
 }
 
-deferred<std::string> get_page(std::string url, client_options options) {
-  fetched page = co_await fetch(std::move(url), std::move(options));
+deferred<std::string> get_page_over(std::shared_ptr<detail::connection_pool> pool, std::string url,
+                                    client_options options) {
+  fetched page = co_await fetch_over(std::move(pool), std::move(url), std::move(options));
   response& answer = page.response;
   if (answer.status < 200 || answer.status > 202) {
     throw status_error(page.url.to_string(), answer.status, std::move(answer.reason), std::move(answer.body));
   }
   co_return std::move(answer.body);
 }
+
+}  // namespace
+
+task<fetched> fetch(std::string url, client_options options) {
+  return fetch_over(nullptr, std::move(url), std::move(options));
+}
+
+deferred<std::string> get_page(std::string url, client_options options) {
+  return get_page_over(nullptr, std::move(url), std::move(options));
+}
+
+client::client(client_options options)
+    : options_(std::move(options)),
+      pool_(std::make_shared<detail::connection_pool>(reactor::current(), options_.limits)) {}
+
+task<fetched> client::fetch(std::string url) const { return fetch_over(pool_, std::move(url), options_); }
+
+deferred<std::string> client::get_page(std::string url) const {
+  return get_page_over(pool_, std::move(url), options_);
+}
+
+std::size_t client::idle_connections() const noexcept { return pool_->size(); }
+
+void client::close_idle() noexcept { pool_->clear(); }
 
 }  // namespace mobius::http

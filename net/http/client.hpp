@@ -1,6 +1,8 @@
 #pragma once
-// The client: one exchange per connection.
+// The client: `fetch` and `get_page` for a single exchange, `client` for many.
 
+#include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -21,6 +23,10 @@ struct client_options {
   /// Sent with each request; Host, Connection and what frames a body are the library's.
   http::headers headers;
 };
+
+namespace detail {
+class connection_pool;
+}
 
 /// What `fetch` gives.
 struct fetched {
@@ -52,5 +58,39 @@ task<fetched> fetch(std::string url, client_options options = {});
 ///     http::get_page(url).add_callbacks<page>(report_success, report_failure);
 ///     auto page = co_await mobius::as_result(http::get_page(url));
 deferred<std::string> get_page(std::string url, client_options options = {});
+
+/// A client that keeps its connections: an exchange goes over one that an earlier one to the same
+/// origin (host and port) has left, if there is one. Connections are kept for 15 s, 32 of an origin
+/// and 256 in all; `reactor::run` does not wait for them. How many exchanges run at once is the
+/// caller's to decide; each has a connection of its own.
+///
+/// A request that meets a kept connection just as the server closes it is sent again over a new one,
+/// if not one byte of a response had come; a GET may be (RFC 9110 9.2.2). A connection is not kept
+/// after an error, a cancel, a redirect with a body, or a response that its end delimits.
+///
+/// It serves one reactor, the current one where it is made. Dropping it closes what it keeps;
+/// exchanges under way go on.
+///
+///     http::client web;
+///     for (const std::string& url : urls) use(co_await web.get_page(url));
+class client {
+ public:
+  /// A client with these options, for all its exchanges.
+  explicit client(client_options options = {});
+
+  /// `http::fetch` over a kept connection; ends with the response.
+  task<fetched> fetch(std::string url) const;
+  /// `http::get_page` over a kept connection; fires with the response.
+  deferred<std::string> get_page(std::string url) const;
+
+  /// How many connections are kept.
+  std::size_t idle_connections() const noexcept;
+  /// Closes them.
+  void close_idle() noexcept;
+
+ private:
+  client_options options_;
+  std::shared_ptr<detail::connection_pool> pool_;
+};
 
 }  // namespace mobius::http

@@ -53,6 +53,8 @@ struct client_limits {
   std::chrono::milliseconds body_idle = std::chrono::seconds(30);      ///< between two pieces of a body
   std::chrono::milliseconds total = std::chrono::seconds(120);     ///< the whole exchange, redirects included
   std::chrono::milliseconds pool_idle = std::chrono::seconds(15);  ///< shorter than any server's own
+  std::size_t pool_per_origin = 32;                                ///< connections kept for one origin
+  std::size_t pool_total = 256;                                    ///< and for all
 };
 
 }  // namespace mobius::http

@@ -44,6 +44,8 @@ class response_parser {
 
   /// The head after a complete step.
   response_head& head() noexcept { return head_; }
+  /// The same.
+  const response_head& head() const noexcept { return head_; }
   /// Whether any byte of a response has come: without one the request may not have arrived.
   bool begun() const noexcept { return interims_ != 0 || scanner_.begun(); }
   /// Throws what it means that the connection ended before the response did:
