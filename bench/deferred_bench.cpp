@@ -3,6 +3,7 @@
 //
 //   deferred_bench           prints nanoseconds of processor time for each chain, then the limits
 //   deferred_bench --check   also fails if one is missed
+//   deferred_bench --json    prints a line of JSON for each chain and contestant, and no limits
 //
 // The contestants take turns at random; each figure is the median of its rounds.
 
@@ -260,6 +261,14 @@ void print_table(std::map<std::string, figures>& seen) {
       "(1) std::function, a vector of them, a task that does not wait, a vector of std::function\n\n");
 }
 
+void print_json(const std::map<std::string, figures>& seen) {
+  for (const auto& [name, found] : seen) {
+    const auto slash = name.find('/');
+    std::printf("{\"row\": \"%s\", \"program\": \"%s\", \"ns\": %.2f, \"allocations\": %.4f}\n",
+                name.substr(0, slash).c_str(), name.substr(slash + 1).c_str(), found.ns, found.mallocs);
+  }
+}
+
 class limits {
  public:
   void at_most(const char* what, double value, double figure) {
@@ -309,8 +318,9 @@ int judge(std::map<std::string, figures>& seen) {
 
 int main(int argc, char** argv) {
   const bool check = argc == 2 && std::strcmp(argv[1], "--check") == 0;
-  if (argc > 1 && !check) {
-    std::fprintf(stderr, "usage: %s [--check]\n", argv[0]);
+  const bool json = argc == 2 && std::strcmp(argv[1], "--json") == 0;
+  if (argc > 1 && !check && !json) {
+    std::fprintf(stderr, "usage: %s [--check | --json]\n", argv[0]);
     return 2;
   }
   std::string words[] = {argv[0], "--benchmark_repetitions=15", "--benchmark_enable_random_interleaving=true",
@@ -336,6 +346,7 @@ int main(int argc, char** argv) {
   keeper reporter;
   benchmark::RunSpecifiedBenchmarks(&reporter);
   add_twisted(reporter.seen);
+  if (json) return print_json(reporter.seen), 0;
   print_table(reporter.seen);
   return judge(reporter.seen) != 0 && check ? 1 : 0;
 }

@@ -2,6 +2,7 @@
 //
 //   runtime_bench           prints a table: nanoseconds, ratios, frame sizes
 //   runtime_bench --check   also fails if a ratio misses its figure, or anything allocates
+//   runtime_bench --json    ends with a line of JSON for each row of nanoseconds
 //
 // Every figure is the median of several rounds, in which the contestants take turns. Ratios in one
 // run count; the nanoseconds of a shared machine are notes.
@@ -371,9 +372,15 @@ double uv_timer_cost(std::size_t pending, std::size_t count) {
 // --- the report --------------------------------------------------------------------------------
 
 int misses = 0;
+std::vector<std::pair<std::string, double>> rows;
 
 void row(const char* what, double ns, const char* unit = "ns") {
   std::printf("  %-46s %9.1f %s\n", what, ns, unit);
+  rows.emplace_back(what, ns);
+}
+
+void print_json() {
+  for (const auto& [what, ns] : rows) std::printf("{\"row\": \"%s\", \"ns\": %.2f}\n", what.c_str(), ns);
 }
 
 void expect_at_most(const char* what, double ratio, double limit) {
@@ -507,6 +514,7 @@ void report_cancel() {
 
 int main(int argc, char** argv) {
   const bool check = argc > 1 && std::strcmp(argv[1], "--check") == 0;
+  const bool json = argc > 1 && std::strcmp(argv[1], "--json") == 0;
   std::printf("mobius runtime, %s\n\n", __VERSION__);
   report_calls();
   report_turns();
@@ -515,5 +523,6 @@ int main(int argc, char** argv) {
   report_cancel();
   misses += report_frames();
   if (misses != 0) std::printf("\n%d figures missed\n", misses);
+  if (json) print_json();
   return check && misses != 0 ? 1 : 0;
 }

@@ -9,8 +9,8 @@ from harness.contract import BenchError
 class Batch:
     """Runs a program when one of its rows is asked for again; each line of a run is handed out once."""
 
-    def __init__(self, context, command):
-        self.context = context
+    def __init__(self, context, command, cores=None):
+        self.cores = cores or context.cores["alone"][0]
         self.command = command
         self.lines = {}
 
@@ -24,13 +24,15 @@ class Batch:
         return self.lines.pop(key)
 
     def run(self, seconds):
-        cores, _ = self.context.cores["alone"]
-        with process.running(cores, self.command, stdout=process.PIPE) as program:
+        return {(line["row"], line["program"]): line for line in self.run_lines(seconds)}
+
+    def run_lines(self, seconds):
+        """The lines of one run."""
+        with process.running(self.cores, self.command, stdout=process.PIPE) as program:
             printed, _ = program.communicate(timeout=seconds)
         if program.returncode != 0:
             raise BenchError(f"{self.command[0]} ended with status {program.returncode}")
-        lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
-        return {(line["row"], line["program"]): line for line in lines}
+        return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
 
 
 def metrics(line):
