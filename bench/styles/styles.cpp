@@ -83,7 +83,6 @@ task<long> one_task() {
   co_await mobius::yield();
   co_return 1;
 }
-
 task<> fan_out_tasks() {
   std::vector<task<long>> all;
   for (std::size_t i = 0; i < width; ++i) all.push_back(one_task());
@@ -104,7 +103,7 @@ void pass_on(queue& from, queue& to, std::size_t left) {
 
 task<> pipeline_callbacks() {
   std::vector<queue> queues(steps + 1);
-  for (int k = 0; k < steps; ++k) pass_on(queues[k], queues[k + 1], width);
+  for (std::size_t k = 0; k < steps; ++k) pass_on(queues[k], queues[k + 1], width);
   for (std::size_t i = 0; i < width; ++i) queues.front().put(0);
   for (std::size_t i = 0; i < width; ++i) co_await queues.back().get();
 }
@@ -119,7 +118,7 @@ deferred<void> stage_deferred(queue& from, queue& to) {
 task<> pipeline_awaits() {
   std::vector<queue> queues(steps + 1);
   std::vector<deferred<void>> stages;
-  for (int k = 0; k < steps; ++k) stages.push_back(stage_deferred(queues[k], queues[k + 1]));
+  for (std::size_t k = 0; k < steps; ++k) stages.push_back(stage_deferred(queues[k], queues[k + 1]));
   for (std::size_t i = 0; i < width; ++i) queues.front().put(0);
   co_await mobius::when_all(std::move(stages));
 }
@@ -133,7 +132,7 @@ task<> pipeline_tasks() {
   std::vector<std::unique_ptr<mobius::channel<long>>> channels;
   for (int k = 0; k <= steps; ++k) channels.push_back(std::make_unique<mobius::channel<long>>(64));
   mobius::scope stages;
-  for (int k = 0; k < steps; ++k)
+  for (std::size_t k = 0; k < steps; ++k)
     stages.start(stage_task, std::ref(*channels[k]), std::ref(*channels[k + 1]));
   stages.start(
       [](mobius::channel<long>& first) -> task<> {
