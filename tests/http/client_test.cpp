@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <mobius/deferred.hpp>
 #include <mobius/runtime/combine.hpp>
 #include <mobius/runtime/testing/testing.hpp>
@@ -31,7 +32,7 @@ const std::string ok = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 class counting_server {
  public:
   explicit counting_server(std::string answer, int answers_each = 1000)
-      : answer_(std::move(answer)), answers_each_(answers_each), listener_("127.0.0.1", 0) {
+      : seen_(std::make_shared<seen>(std::move(answer), answers_each)), listener_("127.0.0.1", 0) {
     mobius::background(serve());
   }
   ~counting_server() { listener_.close(); }
@@ -41,35 +42,41 @@ class counting_server {
   std::string url() const {
     return "http://127.0.0.1:" + std::to_string(listener_.local_address().port()) + "/";
   }
-  int made() const { return made_; }
-  int open() const { return open_; }
+  int made() const { return seen_->made; }
+  int open() const { return seen_->open; }
 
  private:
+  struct seen {
+    seen(std::string text, int each) : answer(std::move(text)), answers_each(each) {}
+    std::string answer;
+    int answers_each;
+    int made = 0;
+    int open = 0;
+  };
+
   task<> serve() {
     for (;;) {
       auto client = co_await mobius::as_result(listener_.accept());
       if (!client) co_return;
-      mobius::background(play(std::move(*client)));
+      mobius::background(play(std::move(*client), seen_));
     }
   }
-  task<> play(mobius::net::tcp_stream client) {
-    ++made_;
-    ++open_;
+  // It may outlive the server that it belongs to.
+  static task<> play(mobius::net::tcp_stream client, std::shared_ptr<seen> of) {
+    ++of->made;
+    ++of->open;
     client.mark_idle();
-    for (int i = 0; i < answers_each_; ++i) {
+    for (int i = 0; i < of->answers_each; ++i) {
       const std::string request = co_await peer::read_until(client, "\r\n\r\n");
       if (request.empty()) break;
       CHECK(request.find("Connection:") == std::string::npos);
-      co_await client.write_all(answer_);
+      co_await client.write_all(of->answer);
     }
-    --open_;
+    --of->open;
   }
 
-  std::string answer_;
-  int answers_each_;
+  std::shared_ptr<seen> seen_;
   mobius::net::tcp_listener listener_;
-  int made_ = 0;
-  int open_ = 0;
 };
 
 // A listening socket that no reactor knows.
@@ -172,6 +179,7 @@ TEST_CASE("a request is not sent again when a byte of its response has come") {
     CHECK(page.value_or("") == "hello");
     CHECK(client.idle_connections() == 0);  // more had come than was asked for
     CHECK(cut.requests().size() == 1);
+    while (cut.open() != 0) co_await mobius::yield();
   });
 }
 
@@ -186,6 +194,7 @@ TEST_CASE("a connection is kept only if nothing of its response is left on it") 
       const auto page = co_await client.get_page(server.url());
       CHECK(page == "hi");
       CHECK(client.idle_connections() == 0);
+      while (server.open() != 0) co_await mobius::yield();
     }
     counting_server refusing(
         "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n");
@@ -206,6 +215,7 @@ TEST_CASE("a cancelled exchange leaves no connection behind") {
     const auto outcome = co_await mobius::as_result(std::move(page));
     CHECK(outcome.error().check<mobius::cancelled>());
     CHECK(client.idle_connections() == 0);
+    while (silent.open() != 0) co_await mobius::yield();
   });
 }
 
