@@ -18,7 +18,8 @@ namespace {
 // The frames of the coroutines below, measured by their promise's allocation.
 std::vector<std::size_t> frame_sizes;
 
-/// A coroutine with the promise of a task that notes the size of its frame.
+/// A coroutine with the promise of a task that notes the size of its frame. Not inlined: clang would do
+/// without the frame.
 template <class T>
 struct measured {
   struct promise_type : mobius::detail::task_promise_base {
@@ -44,7 +45,7 @@ struct measured {
   std::coroutine_handle<promise_type> handle;
 };
 
-measured<std::size_t> read_into(mobius::net::tcp_stream& from, std::span<std::byte> to) {
+[[gnu::noinline]] measured<std::size_t> read_into(mobius::net::tcp_stream& from, std::span<std::byte> to) {
   const std::size_t n = co_await from.read_some(to);
   co_return n;
 }
@@ -52,25 +53,25 @@ task<std::size_t> read_task(mobius::net::tcp_stream& from, std::span<std::byte> 
   const std::size_t n = co_await from.read_some(to);
   co_return n;
 }
-measured<std::size_t> read_word(mobius::net::tcp_stream& from, std::span<std::byte> to) {
+[[gnu::noinline]] measured<std::size_t> read_word(mobius::net::tcp_stream& from, std::span<std::byte> to) {
   const std::size_t n = co_await read_task(from, to);
   co_return n;
 }
-measured<std::size_t> read_message(mobius::net::tcp_stream& from) {
+[[gnu::noinline]] measured<std::size_t> read_message(mobius::net::tcp_stream& from) {
   std::array<std::byte, 64> head{};
   const std::size_t n = co_await read_task(from, head);
   co_return n;
 }
-measured<int> empty_frame() { co_return 1; }
-measured<int> sleeping() {
+[[gnu::noinline]] measured<int> empty_frame() { co_return 1; }
+[[gnu::noinline]] measured<int> sleeping() {
   co_await mobius::sleep(std::chrono::seconds(1));
   co_return 1;
 }
-measured<int> locking(mobius::mutex& m) {
+[[gnu::noinline]] measured<int> locking(mobius::mutex& m) {
   const auto guard = co_await m.lock();
   co_return 1;
 }
-measured<int> with_timeout() {
+[[gnu::noinline]] measured<int> with_timeout() {
   co_await mobius::timeout(std::chrono::seconds(1), mobius::sleep(std::chrono::seconds(2)));
   co_return 1;
 }
@@ -95,15 +96,38 @@ int report_frames() {
   mobius::net::tcp_stream none;
   mobius::mutex m;
   std::puts("Awaiters");
-  size_row("op (base)", sizeof(mobius::detail::op), 96);
-  size_row("poll", sizeof(awaiter_t<decltype(mobius::poll(0, 0))>), 96);
-  size_row("receive", sizeof(awaiter_t<decltype(none.receive())>), 96);
-  size_row("read_some", sizeof(awaiter_t<decltype(none.read_some(std::span<std::byte>()))>), 96);
-  size_row("write_all", sizeof(awaiter_t<decltype(none.write_all(std::string_view()))>), 96);
-  size_row("sleep", awaiter_size<mobius::sleep_operation>);
-  size_row("mutex.lock", sizeof(awaiter_t<decltype(m.lock())>));
-  size_row("channel<int>.next", sizeof(awaiter_t<decltype(std::declval<mobius::channel<int>&>().next())>));
-  size_row("scope.join", sizeof(mobius::detail::join_awaiter));
+  const auto awaiter = [](const char* what, std::size_t bytes) { size_row(what, bytes, 96); };
+  mobius::shared_mutex rw;
+  mobius::semaphore permits(1);
+  mobius::event e;
+  mobius::latch l(1);
+  mobius::barrier b(1);
+  mobius::condition changed;
+  mobius::mutex_guard guard;
+  mobius::channel<int> numbers;
+  mobius::broadcast<int> news(1);
+  mobius::subscription<int> mine(news);
+  mobius::scope s;
+  awaiter("op (base)", sizeof(mobius::detail::op));
+  awaiter("poll", sizeof(awaiter_t<decltype(mobius::poll(0, 0))>));
+  awaiter("receive", sizeof(awaiter_t<decltype(none.receive())>));
+  awaiter("read_some", sizeof(awaiter_t<decltype(none.read_some(std::span<std::byte>()))>));
+  awaiter("write_all", sizeof(awaiter_t<decltype(none.write_all(std::string_view()))>));
+  awaiter("sleep", awaiter_size<mobius::sleep_operation>);
+  awaiter("yield", awaiter_size<mobius::detail::yield_operation>);
+  awaiter("await of a task", awaiter_size<task<>>);
+  awaiter("mutex.lock", sizeof(awaiter_t<decltype(m.lock())>));
+  awaiter("shared_mutex.lock", sizeof(awaiter_t<decltype(rw.lock())>));
+  awaiter("semaphore.acquire", sizeof(awaiter_t<decltype(permits.acquire())>));
+  awaiter("event.wait", sizeof(awaiter_t<decltype(e.wait())>));
+  awaiter("latch.wait", sizeof(awaiter_t<decltype(l.wait())>));
+  awaiter("barrier.arrive_and_wait", sizeof(awaiter_t<decltype(b.arrive_and_wait())>));
+  awaiter("condition.wait", sizeof(mobius::detail::condition_awaiter));
+  awaiter("channel<int>.send", sizeof(awaiter_t<decltype(numbers.send(1))>));
+  awaiter("channel<int>.next", sizeof(awaiter_t<decltype(numbers.next())>));
+  awaiter("broadcast<int>.send", sizeof(awaiter_t<decltype(news.send(1))>));
+  awaiter("subscription<int>.next", sizeof(awaiter_t<decltype(mine.next())>));
+  awaiter("scope.join", sizeof(mobius::detail::join_awaiter));
   size_row("context", sizeof(mobius::detail::context));
   size_row("scope", sizeof(mobius::scope));
 

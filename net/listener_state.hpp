@@ -44,6 +44,8 @@ class accept_awaiter : public core::waiter {
   static bool cancel(core::leaf* self) noexcept;
   bool waits() const noexcept { return state_ == state::waiting; }
   void ready(std::int32_t error) noexcept;
+
+  std::int32_t result_ = 0;
 };
 
 /// Someone who waits until the kernel has let go of a listening socket. It is no cancellation point:

@@ -116,11 +116,10 @@ class owning_write_awaiter final : public write_waiter {
   owning_write_awaiter(stream_state& s, B&& buffer) noexcept
       : write_waiter(s, {}), buffer_(std::move(buffer)) {
     if constexpr (std::same_as<B, lease>) {
-      bytes_ = buffer_.bytes();
+      send(buffer_.bytes());
     } else {
-      bytes_ = std::as_bytes(std::span(buffer_));
+      send(std::as_bytes(std::span(buffer_)));
     }
-    total_ = bytes_.size();
   }
 
   B await_resume() { return outcome().value(); }
@@ -131,6 +130,11 @@ class owning_write_awaiter final : public write_waiter {
   }
 
  private:
+  void send(std::span<const std::byte> bytes) noexcept {
+    bytes_ = bytes.data();
+    total_ = bytes.size();
+  }
+
   B buffer_;
 };
 
@@ -200,6 +204,7 @@ class close_awaiter : public core::waiter {
   static bool cancel(core::leaf* self) noexcept;
 
   stream_state* stream_;
+  std::int32_t result_ = 0;
   bool release_;
   bool starting_ = false;
 };

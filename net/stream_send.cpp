@@ -17,7 +17,7 @@ namespace mobius::net::detail {
 const core::leaf_type write_waiter::leaf_kind{"write_all", &write_waiter::cancel};
 
 write_waiter::write_waiter(stream_state& s, std::span<const std::byte> bytes) noexcept
-    : waiter(leaf_kind), stream_(s), bytes_(bytes), total_(bytes.size()) {
+    : waiter(leaf_kind), stream_(s), bytes_(bytes.data()), total_(bytes.size()) {
   s.retain();
 }
 
@@ -124,9 +124,8 @@ void stream_state::start_send() {
   if (front.source_) {
     front.source_->prepare(r);
   } else {
-    const auto rest = front.bytes_.subspan(front.sent_);
-    r.address = reinterpret_cast<std::uint64_t>(rest.data());
-    r.length = static_cast<std::uint32_t>(std::min(rest.size(), most_at_once));
+    r.address = reinterpret_cast<std::uint64_t>(front.bytes_ + front.sent_);
+    r.length = static_cast<std::uint32_t>(std::min(front.total_ - front.sent_, most_at_once));
   }
   reactor_.start(send_, r);
   sending_ = true;

@@ -73,6 +73,7 @@ class read_waiter : public core::waiter {
   failure error() const;
   static bool cancel(core::leaf* self) noexcept;
 
+  std::int32_t result_ = 0;
   stream_state& stream_;
   std::span<std::byte> into_;
   std::unique_ptr<core::spare_buffer> spare_;
@@ -125,8 +126,10 @@ class write_waiter : public core::waiter {
  protected:
   write_waiter(stream_state& s, write_source& source, std::uint64_t total) noexcept;
 
+  bool source_failed_ = false;
+  std::int32_t result_ = 0;
   stream_state& stream_;
-  std::span<const std::byte> bytes_;
+  const std::byte* bytes_ = nullptr;
   write_source* source_ = nullptr;
   std::uint64_t total_;
   std::uint64_t sent_ = 0;
@@ -139,7 +142,6 @@ class write_waiter : public core::waiter {
   void finish(std::int32_t error) noexcept;
 
   write_waiter* next_write_ = nullptr;
-  bool source_failed_ = false;
 };
 
 class stream_state : public core::pooled, private open_socket {

@@ -139,6 +139,17 @@ branch run_branch(A& a, typed_slot<T>& slot, Owner& owner) {
   owner.arrived(slot, slot.out->has_value() ? nullptr : &slot.out->error());
 }
 
+/// Starts a branch. One that has no memory for its frame has ended with that error.
+template <class A, class T, class Owner>
+void start_branch(A& a, typed_slot<T>& slot, Owner& owner) noexcept {
+  try {
+    run_branch(a, slot, owner).start();
+  } catch (...) {
+    slot.out.emplace(failure());
+    owner.arrived(slot, &slot.out->error());
+  }
+}
+
 template <class A>
 using slot_of = typed_slot<await_result_t<A>>;
 
@@ -169,7 +180,7 @@ class pack_awaiter final : public join {
   template <std::size_t... I>
   void start_all(std::index_sequence<I...>) {
     (add(std::get<I>(slots_)), ...);
-    (run_branch(std::get<I>(awaitables_), std::get<I>(slots_), *this).start(), ...);
+    (start_branch(std::get<I>(awaitables_), std::get<I>(slots_), *this), ...);
   }
   template <std::size_t... I>
   auto take(std::index_sequence<I...>) {
@@ -209,7 +220,7 @@ class range_awaiter final : public join {
   bool suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& where) {
     if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
     for (std::size_t i = 0; i < awaitables_.size(); ++i) add(slots_[i]);
-    for (std::size_t i = 0; i < awaitables_.size(); ++i) run_branch(awaitables_[i], slots_[i], *this).start();
+    for (std::size_t i = 0; i < awaitables_.size(); ++i) start_branch(awaitables_[i], slots_[i], *this);
     return wait();
   }
   auto await_resume() {

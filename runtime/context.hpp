@@ -30,10 +30,12 @@ namespace detail {
 struct node {
   using function = void (*)(node*) noexcept;
 
-  node* next = nullptr;
+  node* next;  // while it stands in a queue
   function run;
 
   explicit node(function f) noexcept : run(f) {}
+  /// One that gets its function later.
+  node() noexcept {}
   node(const node&) = delete;
   node& operator=(const node&) = delete;
 };
@@ -206,7 +208,7 @@ class context {
 
 /// What the promise of every coroutine type of ours begins with.
 struct promise_base {
-  context* ctx = nullptr;  // inherited from the frame that awaits this one
+  context* ctx;  // inherited from the frame that awaits this one, when it begins
 };
 
 /// The context of a coroutine; null for a coroutine type that is not ours.
@@ -256,6 +258,12 @@ class waiter : public node, public leaf {
   enum class gate : std::uint8_t { open, stopped, queued };
 
   explicit waiter(const leaf_type& t) noexcept : node(&waiter::resume_waiting), leaf{&t} {}
+  /// One that often need not wait: `prepare` makes the rest of it when it has to.
+  waiter() noexcept {}
+  void prepare(const leaf_type& t) noexcept {
+    run = &waiter::resume_waiting;
+    type = &t;
+  }
   // One whose start threw never gets to leave.
   ~waiter() {
     if (ctx_ && ctx_->waiting() == this) ctx_->leave();
@@ -274,10 +282,11 @@ class waiter : public node, public leaf {
     state_ = state::waiting;
     return gate::open;
   }
-
   /// Leaves the context; what await_resume begins with.
   void leave() noexcept {
-    if (ctx_) ctx_->leave();
+    if (!ctx_) return;
+    ctx_->leave();
+    ctx_ = nullptr;  // last: whoever destroys it then need not look
   }
 
   /// Notes that a cancel won; what `wake` follows.
@@ -290,8 +299,7 @@ class waiter : public node, public leaf {
   bool was_stopped() const noexcept { return state_ == state::stopped; }
 
   std::coroutine_handle<> handle_;
-  context* ctx_ = nullptr;
-  std::int32_t result_ = 0;
+  context* ctx_ = nullptr;  // from the arrival to the resumption
   state state_ = state::idle;
   bool cancel_asked_ = false;
 

@@ -55,15 +55,21 @@ class bind_local_awaiter {
     return start_awaiter(inner_awaiter_, h, ctx_, where);
   }
   value_type await_resume() {
-    end();
+    const unbinding last(*this);
     return inner_awaiter_.await_resume();
   }
   result<value_type> outcome() {
-    end();
+    const unbinding last(*this);
     return outcome_of(inner_awaiter_);
   }
 
  private:
+  // After what is bound inside, which puts back this binding.
+  struct unbinding {
+    explicit unbinding(bind_local_awaiter& a) noexcept : awaiter(a) {}
+    ~unbinding() { awaiter.end(); }
+    bind_local_awaiter& awaiter;
+  };
   void end() noexcept {
     if (ctx_) std::exchange(ctx_, nullptr)->set_locals(bound_.outer);
   }

@@ -72,6 +72,8 @@ class op : public waiter {
     return true;
   }
 
+  std::int32_t result_ = 0;
+
   static bool cancel(leaf* self) noexcept;
   [[noreturn]] static void destroyed_in_flight(const char* name) noexcept;
 };

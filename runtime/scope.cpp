@@ -131,16 +131,16 @@ bool scope_join::arrive_and_wait_for(scope& s, std::coroutine_handle<> h, contex
 }
 
 result<void> scope_join::take(scope& s) noexcept {
-  const bool stopped_now = std::exchange(s.stopped_, false);
+  const bool stopped_now = std::exchange(s.stopped_, false) && asked_;
+  if (stopped_now && !s.error_) stop();
+  leave();
   if (s.error_) {
     failure error = std::move(*s.error_);
     s.error_.reset();
     return error;
   }
   if (was_stopped()) return cancelled_failure();
-  if (!asked_ || !stopped_now) return {};
-  stop();
-  return cancelled_failure();
+  return {};
 }
 
 bool scope_join::cancel(leaf* l) noexcept {

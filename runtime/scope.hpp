@@ -181,7 +181,7 @@ class scope_join : public waiter {
   /// The same for a join, which must wait even if the chain has been cancelled.
   bool arrive_and_wait_for(scope& s, std::coroutine_handle<> h, context* ctx,
                            const std::source_location& where) noexcept;
-  /// What the join says when all have ended.
+  /// Leaves the context, and gives what the join says when all have ended.
   result<void> take(scope& s) noexcept;
   void begin_locals(scope& s) const noexcept { s.locals_ = ctx_ ? ctx_->locals() : nullptr; }
 
@@ -207,10 +207,7 @@ class [[nodiscard("co_await it")]] join_awaiter final : public scope_join {
     return arrive_and_wait_for(owner_, h, ctx, where);
   }
   void await_resume() { outcome().value(); }
-  result<void> outcome() noexcept {
-    leave();
-    return take(owner_);
-  }
+  result<void> outcome() noexcept { return take(owner_); }
 
  private:
   scope& owner_;
@@ -257,7 +254,6 @@ class with_scope_awaiter final : public scope_join {
   }
   value_type await_resume() { return outcome().value(); }
   result<value_type> outcome() {
-    leave();
     result<void> r = take(scope_object_);
     if (!r) return std::move(r.error());
     if (value_ && *value_) return std::move(*value_);

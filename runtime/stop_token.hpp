@@ -86,8 +86,9 @@ class stop_token_awaiter final : private stop_token_base {
   value_type await_resume() { return outcome().value(); }
   result<value_type> outcome() {
     disconnect();
-    end();
-    return outcome_of(inner_awaiter_);
+    result<value_type> r = outcome_of(inner_awaiter_);
+    end();  // after those inside, which give back to it
+    return r;
   }
 
  private:
@@ -142,8 +143,9 @@ class stoppable_awaiter final : private stoppable_base {
   }
   value_type await_resume() { return outcome().value(); }
   result<value_type> outcome() {
-    end();
-    return outcome_of(inner_awaiter_);
+    result<value_type> r = outcome_of(inner_awaiter_);
+    end();  // after those inside, which give back to it
+    return r;
   }
 
  private:

@@ -6,12 +6,9 @@
 //      +--destroyed          +--> ended: value, exception or `cancelled`; its frame is freed by
 //         (never ran)             the await, which takes the outcome
 
-#include <cxxabi.h>
-
 #include <atomic>
 #include <coroutine>
 #include <exception>
-#include <new>
 #include <source_location>
 #include <type_traits>
 #include <utility>
@@ -20,7 +17,7 @@
 #include "context.hpp"
 #include "failure.hpp"
 #include "frame_pool.hpp"
-#include "result.hpp"
+#include "outcome.hpp"
 
 namespace mobius {
 
@@ -29,93 +26,7 @@ class task;
 
 namespace detail {
 
-/// Where a coroutine leaves its outcome. `cancelled` is kept as a state, so that it passes
-/// through frames without an exception object being shared between them. One that does not own its
-/// error leaves it to `drop_error`: the call that frees an error, even if never made, would have
-/// each resumption of the coroutine save registers.
-template <class T, bool OwnsError = true>
-class outcome_slot {
-  using stored = stored_t<T>;
-  enum class state : std::uint8_t { empty, value, error, stopped };
-
- public:
-  outcome_slot() noexcept {}
-  ~outcome_slot() { clear(); }
-  outcome_slot(const outcome_slot&) = delete;
-  outcome_slot& operator=(const outcome_slot&) = delete;
-
-  template <class... Args>
-  void set_value(Args&&... args) {
-    if constexpr (std::is_reference_v<T>) {
-      static_assert(sizeof...(Args) == 1);
-      new (&value_) stored(&(args, ...));
-    } else {
-      new (&value_) stored(std::forward<Args>(args)...);
-    }
-    state_ = state::value;
-  }
-
-  /// Takes the exception that is being handled.
-  void set_exception() noexcept {
-    const std::type_info* thrown = abi::__cxa_current_exception_type();
-    if (thrown && *thrown == typeid(cancelled)) {
-      state_ = state::stopped;
-      return;
-    }
-    new (&error_) std::exception_ptr(std::current_exception());
-    state_ = state::error;
-  }
-
-  bool stopped() const noexcept { return state_ == state::stopped; }
-  /// Frees an error that nobody took.
-  void drop_error() noexcept {
-    if (state_ != state::error) return;
-    error_.~exception_ptr();
-    state_ = state::empty;
-  }
-
-  /// The value, moved out, or the error, thrown.
-  T take() {
-    if (state_ != state::value) [[unlikely]]
-      throw_error();
-    if constexpr (std::is_reference_v<T>) {
-      return static_cast<T>(*value_);
-    } else if constexpr (!std::is_void_v<T>) {
-      return std::move(value_);
-    }
-  }
-
-  /// The same as a result; nothing is thrown.
-  result<T> take_result() {
-    if (state_ == state::stopped) return cancelled_failure();
-    if (state_ != state::value) return failure(std::move(error_));
-    if constexpr (std::is_reference_v<T>) {
-      return result<T>(static_cast<T>(*value_));
-    } else if constexpr (std::is_void_v<T>) {
-      return {};
-    } else {
-      return result<T>(std::move(value_));
-    }
-  }
-
- private:
-  [[noreturn]] void throw_error() {
-    if (state_ == state::stopped) throw cancelled();
-    std::rethrow_exception(std::move(error_));
-  }
-  void clear() noexcept {
-    if (state_ == state::value) value_.~stored();
-    if constexpr (OwnsError) {
-      if (state_ == state::error) error_.~exception_ptr();
-    }
-  }
-
-  union {
-    stored value_;
-    std::exception_ptr error_;
-  };
-  state state_ = state::empty;
-};
+[[noreturn]] void throw_empty_task();
 
 /// Turns what a coroutine of ours awaits into its awaiter.
 template <class A>
@@ -136,7 +47,7 @@ class task_promise_base : public promise_base, public pooled {
   /// Called by whoever awaits the task, from its await_suspend.
   transfer start(std::coroutine_handle<> self, std::coroutine_handle<> continuation,
                  context* context) noexcept {
-    continuation_ = continuation;
+    continuation_ = continuation.address();
     // Between them, or g++ makes one wide store of both, which the loads of its halves wait for.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     ctx = context;
@@ -164,13 +75,13 @@ class task_promise_base : public promise_base, public pooled {
       if (p.inline_) {
         p.inline_ = false;
       } else {
-        this_thread.returning = p.continuation_.address();
+        this_thread.returning = p.continuation_;
       }
     }
 #else
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) const noexcept {
-      return self.promise().continuation_;
+      return std::coroutine_handle<>::from_address(self.promise().continuation_);
     }
 #endif
     void await_resume() const noexcept {}
@@ -183,7 +94,7 @@ class task_promise_base : public promise_base, public pooled {
   }
 
  private:
-  std::coroutine_handle<> continuation_;
+  void* continuation_;  // who awaits it, from its start on
 #ifdef MOBIUS_TRAMPOLINE
   bool inline_ = false;  // the awaiting coroutine is still inside its await_suspend
 #endif
@@ -305,7 +216,8 @@ class [[nodiscard("a task does nothing until it is awaited: co_await it, or give
 
   /// Starts it and waits for its outcome. A named task must be moved: `co_await std::move(t)`.
   detail::task_awaiter<T> operator co_await()&& {
-    if (!handle_) throw std::logic_error("co_await of an empty task: it was moved from or awaited before");
+    if (!handle_) [[unlikely]]
+      detail::throw_empty_task();
     return detail::task_awaiter<T>(std::exchange(handle_, nullptr));
   }
 

@@ -13,8 +13,8 @@
 #include "awaitable.hpp"
 #include "context.hpp"
 #include "inbox.hpp"
+#include "outcome.hpp"
 #include "reactor.hpp"
-#include "task.hpp"
 
 namespace mobius {
 

@@ -74,8 +74,8 @@ class timeout_awaiter final : private timeout_base {
   }
   value_type await_resume() { return outcome().value(); }
   result<value_type> outcome() {
-    end();
     result<value_type> r = outcome_of(inner_);
+    end();  // after those inside, which give back to it
     if (!r && is_mine(r.error())) return timed_out_failure(limit_);
     return r;
   }

@@ -46,6 +46,9 @@ class ring_buffer {
   void push(T&& value) {
     if (size_ == room_) [[unlikely]]
       reserve(size_ + 1);
+    push_into_room(std::move(value));
+  }
+  void push_into_room(T&& value) noexcept {
     std::construct_at(&(*this)[size_], std::move(value));
     ++size_;
   }
@@ -236,7 +239,7 @@ bool channel<T>::get(std::optional<T>& out) noexcept {
     out.emplace(std::move(buffer_.front()));
     buffer_.drop_front();
     if (senders_.empty()) return true;
-    buffer_.push(std::move(sender().value()));
+    buffer_.push_into_room(std::move(sender().value()));
   } else if (!senders_.empty()) {
     out.emplace(std::move(sender().value()));
   } else {

@@ -131,7 +131,7 @@ class branch_alternative : public alternative, public typed_slot<await_result_t<
   branch_alternative(selection& s, std::size_t index, std::remove_reference_t<A>& a) noexcept
       : alternative(s, index), awaitable_(a) {}
 
-  void start() { run_branch(awaitable_, static_cast<typed_slot<value_type>&>(*this), selection_).start(); }
+  void start() noexcept { start_branch(awaitable_, static_cast<typed_slot<value_type>&>(*this), selection_); }
   element_t<value_type> result() { return this->take(); }
 
  private:

@@ -47,6 +47,9 @@ class wait_entry : private wait_link {
     ahead = nullptr;
   }
 
+  /// Notes that it stands in no line, as it knows: then its destructor need not look.
+  void left() noexcept { ahead = nullptr; }
+
   /// Called with the entry out of the line, when it got what it waited for.
   function granted;
 
@@ -76,7 +79,13 @@ class wait_queue {
   }
 
   /// Grants the oldest entry what it waits for; there must be one.
-  void grant_front() noexcept { grant(front()); }
+  void grant_front() noexcept {
+    wait_entry& e = front();
+    head_.ahead = e.ahead;
+    e.ahead->behind = &head_;
+    e.ahead = nullptr;
+    e.granted(&e);
+  }
   /// Grants all that stand in line now, oldest first.
   void grant_all() noexcept {
     while (!empty()) grant_front();
@@ -103,7 +112,7 @@ class queued_awaiter final : public waiter, public Case {
   using value_type = decltype(std::declval<Case&>().take());
 
   template <class... Args>
-  explicit queued_awaiter(Args&&... args) : waiter(leaf_kind), Case(std::forward<Args>(args)...) {}
+  explicit queued_awaiter(Args&&... args) : Case(std::forward<Args>(args)...) {}
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h,
@@ -112,24 +121,19 @@ class queued_awaiter final : public waiter, public Case {
   }
   bool suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& where) {
     // What is there need not be waited for: only a cancelled chain is told of more than that.
-    const bool marked = ctx && ctx->mark() != cancel_mark::none;
-    if (!marked && Case::begin()) return false;
-    if (const gate g = arrive(h, ctx, where); g != gate::open) {
-      if (!marked) Case::withdrawn();
-      return g == gate::queued;
-    }
+    if ((!ctx || ctx->mark() == cancel_mark::none) && Case::begin()) return false;
+    prepare(leaf_kind);
+    if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
     Case::granted = &queued_awaiter::on_granted;
     Case::enqueue();
     return true;
   }
   value_type await_resume() {
-    leave();
-    if (was_stopped()) throw cancelled();
+    if (stopped_at_end()) throw cancelled();
     return Case::take();
   }
   result<value_type> outcome() {
-    leave();
-    if (was_stopped()) return cancelled_failure();
+    if (stopped_at_end()) return cancelled_failure();
     try {
       if constexpr (std::is_void_v<value_type>) {
         Case::take();
@@ -145,8 +149,15 @@ class queued_awaiter final : public waiter, public Case {
  private:
   static const leaf_type leaf_kind;
 
+  // Only a chain that it has entered can have stopped it.
+  bool stopped_at_end() noexcept {
+    Case::left();
+    if (!ctx_) return false;
+    leave();
+    return was_stopped();
+  }
   static void on_granted(wait_entry* e) noexcept {
-    auto& self = *static_cast<queued_awaiter*>(static_cast<Case*>(e));
+    auto& self = static_cast<queued_awaiter&>(static_cast<Case&>(*e));
     self.state_ = state::done;
     self.wake();
   }

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -146,6 +147,27 @@ TEST_CASE("a cancel asked once of a wait that has just ended comes at the next o
     co_await wait_for(c.ended);
     CHECK(seen.size() == 3);
     CHECK(std::count(seen.begin(), seen.end(), false) == 1);
+  });
+}
+
+TEST_CASE("a cancel asked once of nested timeouts that have just ended comes at the next wait") {
+  mobius::testing::run([](world&) -> task<> {
+    std::vector<bool> seen;
+    const auto body = [&]() -> task<> {
+      for (int i = 0; i < 3; ++i) {
+        const auto r = co_await as_result(mobius::timeout(
+            1h, mobius::with_stop_token(std::stop_token(), mobius::timeout(2h, mobius::sleep(1s)))));
+        seen.push_back(r.has_value());
+      }
+    };
+    chain c;
+    c.start(body);
+    co_await mobius::yield();
+    co_await mobius::yield();
+    // Armed behind the sleeper's timer, at its deadline: the sleep has ended, its result wins.
+    mobius::call_later(1s, [&] { c.ctx->cancel_once(); });
+    co_await wait_for(c.ended);
+    CHECK(seen == std::vector<bool>{true, false, true});
   });
 }
 

@@ -22,9 +22,11 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <optional>
 #include <set>
 #include <source_location>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -192,5 +194,50 @@ TEST_CASE("no memory for detached work, calls and combinations is an error where
     CHECK(calls > 0);
     CHECK(static_cast<std::size_t>(called) == calls);
     CHECK(combined == 0);
+  });
+}
+
+TEST_CASE("a branch that has no memory fails when_all, when_any, race and select, and ends the others",
+          "[fault-53]") {
+  mobius::testing::run([](world& w) -> task<> {
+    int begun = 0;
+    int ended = 0;
+    const auto wait = [&]() -> task<> {
+      ++begun;
+      try {
+        co_await mobius::sleep(1h);
+      } catch (const mobius::cancelled&) {
+        ++ended;
+        throw;
+      }
+    };
+    // The memory ends at each of the branches in turn, and comes back when all have been tried.
+    const auto attempt = [&](long left, auto what) -> task<bool> {
+      std::optional<limited_memory> memory;
+      w.reactor.call_soon([&memory] { memory.reset(); });
+      memory.emplace(left);
+      const auto outcome = co_await mobius::as_result(std::move(what));
+      memory.reset();
+      co_await mobius::yield();
+      co_return !outcome.error().template check<std::bad_alloc>();
+    };
+    // Of two branches without memory one is thrown, the other reported.
+    const auto before = mobius::set_unhandled_hook([](const mobius::failure&, std::string_view) {});
+    int failed = 0;
+    for (long left = 0; left < 4; ++left) {
+      mobius::event never;
+      auto all = mobius::timeout(1s, mobius::when_all(wait(), wait(), wait()));
+      const bool all_good = co_await attempt(left, std::move(all));
+      auto any = mobius::timeout(1s, mobius::when_any(wait(), wait(), wait()));
+      const bool any_good = co_await attempt(left, std::move(any));
+      auto first = mobius::timeout(1s, mobius::race(wait(), wait(), wait()));
+      const bool first_good = co_await attempt(left, std::move(first));
+      auto one = mobius::timeout(1s, mobius::select(never.wait(), wait(), wait(), wait()));
+      const bool one_good = co_await attempt(left, std::move(one));
+      failed += !all_good + !any_good + !first_good + !one_good;
+      CHECK(begun == ended);
+    }
+    mobius::set_unhandled_hook(before);
+    CHECK(failed == 3 + 3 + 1 + 3);  // a race goes on while one of them may succeed
   });
 }

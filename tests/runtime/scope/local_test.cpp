@@ -53,6 +53,25 @@ TEST_CASE("a task-local value holds for an await and all below it") {
   });
 }
 
+TEST_CASE("a value that is bound directly inside another binding ends with it") {
+  mobius::testing::run([](world&) -> task<> {
+    for (int i = 1; i <= 2; ++i) {
+      const int inside = co_await request.with(i, user.with("ada", read_request()));
+      CHECK(inside == i);
+      const int after = co_await request.get();
+      CHECK(after == 0);
+      const std::string nobody = co_await user.get();
+      CHECK(nobody == "nobody");
+      const auto r = co_await mobius::as_result(request.with(i, mobius::named("n", read_request())));
+      CHECK(*r == i);
+      const int again = co_await request.get();
+      CHECK(again == 0);
+      const std::string nameless = co_await mobius::task_name();
+      CHECK(nameless.empty());
+    }
+  });
+}
+
 TEST_CASE("task-local values follow the children of scopes, when_all, select, timeout, shield and finally") {
   shake([](world&) -> task<> {
     auto work = []() -> task<> {

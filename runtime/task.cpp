@@ -1,0 +1,11 @@
+#include "task.hpp"
+
+#include <stdexcept>
+
+namespace mobius::detail {
+
+void throw_empty_task() {
+  throw std::logic_error("co_await of an empty task: it was moved from or awaited before");
+}
+
+}  // namespace mobius::detail
