@@ -7,6 +7,7 @@
 // the coroutine. Awaiters of other libraries work too; only ours can be cancelled.
 
 #include <coroutine>
+#include <optional>
 #include <source_location>
 #include <type_traits>
 #include <utility>
@@ -196,23 +197,34 @@ class as_result_awaiter {
   }
   transfer suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& where) {
     ctx_ = ctx;
-    return start_awaiter(inner_, h, ctx, where);
+    try {
+      return start_awaiter(inner_, h, ctx, where);
+    } catch (...) {
+      refused_ = failure();
+      return go_on(h);
+    }
   }
 
   result<value_type> await_resume() {
-    result<value_type> r = outcome_of(inner_);
+    result<value_type> r = take();
     if (ctx_ && ctx_->stopping() && !r && r.error().template check<cancelled>()) throw cancelled();
     return r;
   }
   result<result<value_type>> outcome() {
-    result<value_type> r = outcome_of(inner_);
+    result<value_type> r = take();
     if (ctx_ && ctx_->stopping() && !r && r.error().template check<cancelled>()) return std::move(r.error());
     return result<result<value_type>>(std::move(r));
   }
 
  private:
+  result<value_type> take() {
+    if (refused_) return std::move(*refused_);
+    return outcome_of(inner_);
+  }
+
   awaiter_t<A> inner_;
   context* ctx_ = nullptr;
+  std::optional<failure> refused_;  // it could not even be started
 };
 
 }  // namespace detail

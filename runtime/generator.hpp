@@ -25,6 +25,8 @@ namespace detail {
 template <class T>
 using next_t = std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<T>, std::optional<T>>;
 
+[[noreturn]] void throw_generator_busy();
+
 template <class T>
 class generator_promise final : public task_promise_base {
   using stored = std::remove_reference_t<T>;
@@ -44,11 +46,13 @@ class generator_promise final : public task_promise_base {
   generator<T> get_return_object() noexcept;
   yield_awaiter yield_value(stored& value) noexcept requires std::is_reference_v<T> {
     held_ = std::addressof(value);
+    running_ = false;
     return yield_awaiter(*this);
   }
   template <class U>
   requires(!std::is_reference_v<T> && std::is_constructible_v<T, U>) yield_awaiter yield_value(U&& value) {
     held_.emplace(std::forward<U>(value));
+    running_ = false;
     return yield_awaiter(*this);
   }
   void return_void() noexcept { held_ = {}; }
@@ -75,20 +79,30 @@ class generator_promise final : public task_promise_base {
     return take();
   }
   /// Makes the co_yield at which it stands throw.
-  void close() noexcept { closing_ = true; }
+  void close() {
+    check_at_rest();
+    closing_ = true;
+  }
   /// Notes that it is about to run; false if it was closed before it ever did.
-  bool begin() noexcept {
+  bool begin() {
+    check_at_rest();
     begun_ = begun_ || !closing_;
+    running_ = begun_;
     return begun_;
   }
   bool begun() const noexcept { return begun_; }
 
  private:
+  void check_at_rest() const {
+    if (running_) throw_generator_busy();
+  }
+
   next_t<T> held_{};
   outcome_slot<void> slot_;
   bool failed_ = false;
   bool closing_ = false;
   bool begun_ = false;
+  bool running_ = false;  // somebody awaits its next value
 };
 
 template <class T>
@@ -102,10 +116,10 @@ class next_awaiter {
 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
-  transfer await_suspend(std::coroutine_handle<Promise> h) noexcept {
+  transfer await_suspend(std::coroutine_handle<Promise> h) {
     return start(h, context_of(h));
   }
-  transfer suspend(std::coroutine_handle<> h, context* ctx, const std::source_location&) noexcept {
+  transfer suspend(std::coroutine_handle<> h, context* ctx, const std::source_location&) {
     return start(h, ctx);
   }
   next_t<T> await_resume() { return generator_ ? generator_.promise().take() : next_t<T>(); }
@@ -115,7 +129,7 @@ class next_awaiter {
   }
 
  private:
-  transfer start(std::coroutine_handle<> h, context* ctx) noexcept {
+  transfer start(std::coroutine_handle<> h, context* ctx) {
     if (!generator_ || generator_.done() || !generator_.promise().begin()) return go_on(h);
     return generator_.promise().start(generator_, h, ctx);
   }
@@ -170,7 +184,8 @@ class [[nodiscard]] generator {
     if (handle_) handle_.destroy();
   }
 
-  /// Waits for the next value: an optional, empty at the end. One await at a time.
+  /// Waits for the next value: an optional, empty at the end. One await at a time; a second one throws
+  /// std::logic_error.
   detail::next_operation<T> next() noexcept { return detail::next_operation<T>(handle_); }
 
   /// Ends it early: the co_yield at which it stands throws `cancelled`, and the body may await

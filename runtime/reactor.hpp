@@ -23,6 +23,7 @@
 #include "delayed_call.hpp"
 #include "detached.hpp"
 #include "inbox.hpp"
+#include "reactor_options.hpp"
 #include "ring.hpp"
 #include "root.hpp"
 #include "timer_wheel.hpp"
@@ -53,51 +54,6 @@ struct run_hook {
   bool (*end)(run_hook* self) noexcept;
 };
 }  // namespace detail
-
-/// A clock for tests, in place of the monotonic one. It jumps to the next timer when nothing is
-/// ready and no kernel operation, offloaded call or child is outstanding, except those marked
-/// idle; otherwise a test moves it with `advance`.
-class virtual_clock {
- public:
-  /// The time that the reactor sees.
-  std::chrono::steady_clock::time_point now() const noexcept { return now_; }
-  /// Moves the time forward; what became due runs in the reactor's next turn.
-  void advance(std::chrono::nanoseconds by) noexcept { now_ += by; }
-  /// Whether it jumps by itself; on by default.
-  bool jumps = true;
-
- private:
-  friend class reactor;
-  std::chrono::steady_clock::time_point now_{std::chrono::seconds(1)};
-};
-
-/// How a reactor is made.
-struct reactor_options {
-  /// Size of the submission queue; halved as often as needed where memory is locked down.
-  unsigned submission_entries = 1024;
-  /// Size of the completion queue; large, as it also sizes the kernel's table for cancels.
-  unsigned completion_entries = 8192;
-  /// Whether SIGINT and SIGTERM end `run` (they do so only where their disposition is default).
-  bool signals = true;
-  /// A clock for tests; it must outlive the reactor.
-  virtual_clock* clock = nullptr;
-  /// How many threads `offload` may use at most.
-  unsigned max_threads = 16;
-};
-
-/// What a reactor has done so far.
-struct reactor_stats {
-  std::uint64_t turns;        // times round the loop
-  std::uint64_t enters;       // system calls made
-  std::uint64_t submissions;  // operations given to the kernel, cancels included
-  std::uint64_t completions;  // results taken from it
-};
-
-/// Thrown by `run(task)` under a virtual clock when the task waits for what nothing can bring about.
-class deadlock : public std::logic_error {
- public:
-  using std::logic_error::logic_error;
-};
 
 /// One thread's event loop. Nothing in it is shared with other threads but `post` and `wake`.
 ///
@@ -305,107 +261,6 @@ class reactor {
   detail::timer_wheel timers_;
 };
 
-/// The unit of work behind `sleep`.
-class [[nodiscard("co_await it")]] sleep_operation {
- public:
-  sleep_operation(reactor & r, std::chrono::nanoseconds after) noexcept : reactor_(&r), after_(after) {}
-  detail::sleep_awaiter operator co_await() const noexcept;
-
- private:
-  reactor* reactor_;
-  std::chrono::nanoseconds after_;
-};
-
-namespace detail {
-
-class sleep_awaiter final : public waiter, public timer {
- public:
-  sleep_awaiter(reactor& r, std::chrono::nanoseconds after) noexcept
-      : waiter(kind), timer(&sleep_awaiter::fire_sleep), reactor_(&r), after_(after) {}
-  ~sleep_awaiter() { reactor_->timers().cancel(*this); }
-
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> h,
-                     std::source_location where = std::source_location::current()) noexcept {
-    return suspend(h, context_of(h), where);
-  }
-  bool suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& where) noexcept {
-    if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
-    reactor_->timers().add(*this, reactor_->deadline_after(after_));
-    return true;
-  }
-  void await_resume() {
-    leave();
-    if (was_stopped()) throw cancelled();
-  }
-  result<void> outcome() noexcept {
-    leave();
-    if (was_stopped()) return cancelled_failure();
-    return {};
-  }
-
- private:
-  static const leaf_type kind;
-  static void fire_sleep(timer* t) noexcept;
-  static bool cancel(leaf* self) noexcept;
-
-  reactor* reactor_;
-  std::chrono::nanoseconds after_;
-};
-
-/// Yields to the next turn of the loop.
-class yield_awaiter final : public waiter {
- public:
-  explicit yield_awaiter(reactor& r) noexcept : waiter(kind), reactor_(&r) {}
-
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> h,
-                     std::source_location where = std::source_location::current()) noexcept {
-    return suspend(h, context_of(h), where);
-  }
-  bool suspend(std::coroutine_handle<> h, context* ctx, const std::source_location& where) noexcept {
-    if (const gate g = arrive(h, ctx, where); g != gate::open) return g == gate::queued;
-    reactor_->push_later(*this);
-    return true;
-  }
-  void await_resume() {
-    leave();
-    if (was_stopped()) throw cancelled();
-  }
-
- private:
-  static const leaf_type kind;
-  static bool cancel(leaf* self) noexcept;
-
-  reactor* reactor_;
-};
-
-class [[nodiscard("co_await it")]] yield_operation {
- public:
-  explicit yield_operation(reactor & r) noexcept : reactor_(&r) {}
-  yield_awaiter operator co_await() const noexcept { return yield_awaiter(*reactor_); }
-
- private:
-  reactor* reactor_;
-};
-
-}  // namespace detail
-
-inline detail::sleep_awaiter sleep_operation::operator co_await() const noexcept {
-  return detail::sleep_awaiter(*reactor_, after_);
-}
-inline sleep_operation reactor::sleep(std::chrono::nanoseconds after) noexcept { return {*this, after}; }
-
-/// Waits for `after`, by the current reactor's clock: never early; 0 or less ends in the next
-/// turn. A cancel ends it at once. May overlap with anything. Nanosecond resolution.
-///
-///     co_await mobius::sleep(1s);
-inline sleep_operation sleep(std::chrono::nanoseconds after) { return reactor::current().sleep(after); }
-
-/// Lets everything else that is ready run, and the kernel report, before going on: the awaiting
-/// task continues in the reactor's next turn. A cancellation point.
-inline detail::yield_operation yield() { return detail::yield_operation(reactor::current()); }
-
 /// `reactor::call_later` of the current reactor.
 template <class F, class... Args>
 delayed_call call_later(std::chrono::nanoseconds after, F&& f, Args&&... args) {
@@ -430,3 +285,4 @@ await_result_t<A> run(A a, reactor_options options = {}) {
 }  // namespace mobius
 
 #include "reactor_impl.hpp"
+#include "sleep.hpp"

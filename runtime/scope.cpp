@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 
 #include "local.hpp"
@@ -117,7 +118,8 @@ bool scope_join::wait_for(scope& s) noexcept {
 
 // Whatever was asked of the chain, there is no way round the children.
 bool scope_join::arrive_and_wait_for(scope& s, std::coroutine_handle<> h, context* ctx,
-                                     const std::source_location& where) noexcept {
+                                     const std::source_location& where) {
+  if (s.joiner_) throw std::logic_error("scope::join: this scope is being joined already");
   if (s.live_ == 0) return arrive(h, ctx, where) == gate::queued;
   handle_ = h;
   ctx_ = ctx;

@@ -117,7 +117,7 @@ class scope {
   /// Waits until all children have ended, also those they start meanwhile; throws the first error.
   /// After `cancel()` it returns normally. A cancel of the await cancels the children, waits for
   /// them, and throws `cancelled`, unless all of them succeeded or one failed. A scope can be used
-  /// again after it; one await at a time.
+  /// again after it; one await at a time, a second one throws std::logic_error.
   detail::join_awaiter join() noexcept;
 
   /// Cancels all children for good, and those still to be started. Never fails or allocates.
@@ -180,7 +180,7 @@ class scope_join : public waiter {
   bool wait_for(scope& s) noexcept;
   /// The same for a join, which must wait even if the chain has been cancelled.
   bool arrive_and_wait_for(scope& s, std::coroutine_handle<> h, context* ctx,
-                           const std::source_location& where) noexcept;
+                           const std::source_location& where);
   /// Leaves the context, and gives what the join says when all have ended.
   result<void> take(scope& s) noexcept;
   void begin_locals(scope& s) const noexcept { s.locals_ = ctx_ ? ctx_->locals() : nullptr; }
@@ -200,10 +200,10 @@ class [[nodiscard("co_await it")]] join_awaiter final : public scope_join {
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h,
-                     std::source_location where = std::source_location::current()) noexcept {
+                     std::source_location where = std::source_location::current()) {
     return suspend(h, context_of(h), where);
   }
-  bool suspend(std::coroutine_handle<> h, context * ctx, const std::source_location& where) noexcept {
+  bool suspend(std::coroutine_handle<> h, context * ctx, const std::source_location& where) {
     return arrive_and_wait_for(owner_, h, ctx, where);
   }
   void await_resume() { outcome().value(); }

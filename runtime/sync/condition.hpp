@@ -3,6 +3,7 @@
 
 #include <coroutine>
 #include <source_location>
+#include <stdexcept>
 
 #include "mutex.hpp"
 #include "wait_queue.hpp"
@@ -70,11 +71,12 @@ class condition {
   condition(const condition&) = delete;
   condition& operator=(const condition&) = delete;
 
-  /// Gives the guard's mutex free, waits to be notified, and takes it again. The guard must hold a
-  /// mutex and stays valid. A cancel ends the wait, but not before the mutex has been taken again:
-  /// whatever comes, it is held when this ends. There are no spurious wake-ups; yet the state may
-  /// have changed again before the mutex was taken.
-  detail::condition_operation wait(mutex_guard& guard) noexcept {
+  /// Gives the guard's mutex free, waits to be notified, and takes it again. The guard stays valid;
+  /// std::logic_error if it holds no mutex. A cancel ends the wait, but not before the mutex has been taken
+  /// again: whatever comes, it is held when this ends. There are no spurious wake-ups; yet the state may have
+  /// changed again before the mutex was taken.
+  detail::condition_operation wait(mutex_guard& guard) {
+    if (!guard) throw std::logic_error("condition::wait: the guard holds no mutex; lock it before");
     return detail::condition_operation(waiters_, *guard.owner());
   }
   /// Lets the one that has waited longest go on.

@@ -165,6 +165,31 @@ TEST_CASE("a generator that yields after its close is told so") {
   });
 }
 
+TEST_CASE("a second await of the next value is an error, and does no harm to the first") {
+  mobius::testing::run([](world&) -> task<> {
+    auto make = []() -> mobius::generator<int> {
+      co_await mobius::sleep(1s);
+      co_yield 1;
+      co_yield 2;
+    };
+    auto g = make();
+    auto take = [&]() -> task<> {
+      const auto first = co_await g.next();
+      CHECK(first == 1);
+    };
+    auto intrude = [&]() -> task<> {
+      co_await mobius::yield();
+      const auto second = co_await mobius::as_result(g.next());
+      CHECK(second.error().check<std::logic_error>());
+      const auto closed = co_await mobius::as_result(g.close());
+      CHECK(closed.error().check<std::logic_error>());
+    };
+    co_await mobius::when_all(take(), intrude());
+    const auto next = co_await g.next();
+    CHECK(next == 2);
+  });
+}
+
 TEST_CASE("a cancel reaches what a generator waits for") {
   mobius::testing::run([](world&) -> task<> {
     auto g = count_to(1000000);

@@ -227,6 +227,21 @@ TEST_CASE("a scope can be joined by hand, and used again") {
   });
 }
 
+TEST_CASE("a second join at the same time is an error, and does no harm to the first") {
+  mobius::testing::run([](world&) -> task<> {
+    scope s;
+    s.start(mobius::sleep(1s));
+    auto join = [&]() -> task<> { co_await s.join(); };
+    auto intrude = [&]() -> task<> {
+      co_await mobius::yield();
+      const auto second = co_await mobius::as_result(s.join());
+      CHECK(second.error().check<std::logic_error>());
+    };
+    co_await mobius::when_all(join(), intrude());
+    CHECK(s.size() == 0);
+  });
+}
+
 TEST_CASE("a join that is cancelled waits for the children all the same") {
   shake([](world&) -> task<> {
     bool stopped = false;

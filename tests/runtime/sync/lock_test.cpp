@@ -256,6 +256,15 @@ TEST_CASE("a cancelled wait for a condition ends with the mutex held, and loses 
   });
 }
 
+TEST_CASE("a wait for a condition with a guard that holds nothing is an error") {
+  mobius::testing::run([](world&) -> task<> {
+    mobius::condition changed;
+    mobius::mutex_guard none;
+    CHECK_THROWS_AS(changed.wait(none), std::logic_error);
+    co_return;
+  });
+}
+
 TEST_CASE("locks are clean wherever a wait is cancelled") {
   const auto body = [](world&) -> task<> {
     mobius::mutex m;
