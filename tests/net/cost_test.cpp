@@ -125,7 +125,7 @@ TEST_CASE("an idle connection costs at most 1 KiB in coroutines and 700 bytes in
     INFO("each costs " << each);
     CHECK(each <= (f == face::coroutines ? 1024 : 700));
     CHECK(each > 100);  // it is measured
-    CHECK(w.reactor.service<mobius::detail::buffers>().pool().held() == 0);
+    CHECK(w.reactor.service<mobius::detail::buffers>().small().held() == 0);
     all.clear();
     co_await test::settle();
   });
