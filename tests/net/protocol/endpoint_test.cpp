@@ -316,6 +316,8 @@ TEST_CASE("a port without a descriptor to spare lets its clients wait, and serve
         socket_stream client = co_await connect(listener.local_address());
         co_await client.write_all("patience");
         // The undefined-behaviour sanitizer learns a type with the help of a descriptor.
+        listening_port first = listen(tcp_listener("127.0.0.1", 0), std::make_shared<counting_factory>());
+        co_await first.stop_listening();
         auto learnt = co_await mobius::as_result(mobius::timeout(1ms, mobius::sleep(1h)));
         CHECK(learnt.error().check<mobius::timed_out>());
         rlimit before{};
