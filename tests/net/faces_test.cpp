@@ -1,10 +1,14 @@
 // One table of behaviours, for servers of either face, over every kind of stream. The far end is bare, and
 // what it sees is what is checked.
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <mobius/net.hpp>
 #include <mobius/runtime.hpp>
+#include <mobius/runtime/buffer_pool.hpp>
+#include <mobius/runtime/testing/memory_stream.hpp>
 #include <mobius/testing.hpp>
 #include <sstream>
 #include <string>
@@ -46,13 +50,49 @@ struct notes {
 
 const std::string much = test::pattern(1'000'000);
 
+// An end of the kit's pair in memory, with short reads and writes.
+class memory_end {
+ public:
+  explicit memory_end(mobius::testing::memory_stream s) noexcept : inner_(std::move(s)) {}
+
+  task<lease> receive() {
+    auto own = std::make_unique<mobius::detail::spare_buffer>();
+    const std::size_t size = co_await inner_.read_some(std::span(own->bytes));
+    if (size == 0) co_return lease();
+    std::byte* bytes = own->bytes;
+    co_return lease(*own.release(), bytes, static_cast<std::uint32_t>(size));
+  }
+  auto read_some(std::span<std::byte> to) { return inner_.read_some(to); }
+  task<> write_all(const_buffer bytes) { return inner_.write_all(bytes.bytes()); }
+  task<> write_all(std::span<const const_buffer> list) {
+    for (const const_buffer& bytes : list) co_await inner_.write_all(bytes.bytes());
+  }
+  task<> close() {
+    inner_.close();
+    co_return;
+  }
+  void abort() noexcept { inner_.reset(ECONNRESET); }
+  void shutdown_write() noexcept { inner_.shutdown_write(); }
+  void shutdown_read() noexcept {}
+  socket_address peer_address() const { return {}; }
+  socket_address local_address() const { return {}; }
+  std::string_view application_protocol() const noexcept { return {}; }
+  explicit operator bool() const noexcept { return true; }
+
+ private:
+  mobius::testing::memory_stream inner_;
+};
+static_assert(stream<memory_end>);
+
 // --- in coroutines ---
 
-task<> receive_all(notes& n, socket_stream& s) {
+template <stream S>
+task<> receive_all(notes& n, S& s) {
   while (lease data = co_await s.receive()) n.received += data.size();
 }
 
-task<> behave(behaviour b, notes& n, socket_stream s) {
+template <stream S>
+task<> behave(behaviour b, notes& n, S s) {
   switch (b) {
     case behaviour::echoes:
       while (lease data = co_await s.receive()) {
@@ -84,7 +124,7 @@ task<> behave(behaviour b, notes& n, socket_stream s) {
       co_return;
     case behaviour::has_a_deadline: {
       auto r = co_await mobius::as_result(mobius::timeout(20ms, s.receive()));
-      CHECK(r.error().check<mobius::timed_out>());
+      CHECK(r.error().template check<mobius::timed_out>());
       co_return;
     }
     case behaviour::sips:
@@ -96,7 +136,8 @@ task<> behave(behaviour b, notes& n, socket_stream s) {
   }
 }
 
-task<> run_coroutine(behaviour b, notes& n, socket_stream s) {
+template <stream S>
+task<> run_coroutine(behaviour b, notes& n, S s) {
   auto ended = co_await mobius::as_result(behave(b, n, std::move(s)));
   if (!ended) n.error = ended.error().what();
   n.ended = true;
@@ -144,8 +185,9 @@ struct behaving final : timeout_mixin<protocol> {
 
 // --- the bare end ---
 
-task<> check(behaviour b, kind k, const notes& n, socket_stream far) {
-  const bool tcp = k == kind::tcp4 || k == kind::tcp6;
+// `resets`: whether the end of one side by a reset is told to the other.
+template <stream S>
+task<> check(behaviour b, bool resets, const notes& n, S far) {
   switch (b) {
     case behaviour::echoes: {
       auto both = mobius::when_all(test::send_and_finish(far, much), test::read_all(far));
@@ -174,8 +216,8 @@ task<> check(behaviour b, kind k, const notes& n, socket_stream far) {
     case behaviour::aborts: {
       co_await far.write_all("x");
       auto end = co_await mobius::as_result(test::read_all(far));
-      if (tcp) CHECK(end.error().what().find("Connection reset by peer") != std::string::npos);
-      if (!tcp) CHECK(end.value().empty());
+      if (resets) CHECK(end.error().what().find("Connection reset by peer") != std::string::npos);
+      if (!resets) CHECK(end.value().empty());
       break;
     }
     case behaviour::sees_a_reset:
@@ -195,25 +237,37 @@ task<> check(behaviour b, kind k, const notes& n, socket_stream far) {
   while (!n.ended) co_await mobius::yield();
   if (b == behaviour::echoes || b == behaviour::ends_first || b == behaviour::sips)
     CHECK(n.received == much.size());
-  if (b == behaviour::sees_a_reset && tcp) {
-    CHECK(n.error.starts_with("read from "));
+  if (b == behaviour::sees_a_reset && resets) {
+    if constexpr (std::same_as<S, socket_stream>) CHECK(n.error.starts_with("read from "));
     CHECK(n.error.ends_with(": Connection reset by peer"));
   } else {
     CHECK(n.error.empty());
   }
 }
 
-task<> one_cell(behaviour b, kind k, face f) {
-  peers p = co_await test::connected_peers(k);
+template <stream S>
+task<> one_cell(behaviour b, face f, bool resets, S server, S client) {
   notes n;
   if (f == face::callbacks) {
-    start_protocol(std::make_shared<behaving>(b, n), std::move(p.server));
-    co_await check(b, k, n, std::move(p.client));
+    start_protocol(std::make_shared<behaving>(b, n), std::move(server));
+    co_await check(b, resets, n, std::move(client));
     co_await test::settle(3);
     co_return;
   }
-  auto both = mobius::when_all(run_coroutine(b, n, std::move(p.server)), check(b, k, n, std::move(p.client)));
+  auto both =
+      mobius::when_all(run_coroutine(b, n, std::move(server)), check(b, resets, n, std::move(client)));
   co_await std::move(both);
+}
+
+task<> over_sockets(behaviour b, face f, kind k) {
+  peers p = co_await test::connected_peers(k);
+  const bool tcp = k == kind::tcp4 || k == kind::tcp6;
+  co_await one_cell(b, f, tcp, std::move(p.server), std::move(p.client));
+}
+
+task<> over_memory(behaviour b, face f, std::uint64_t seed) {
+  mobius::testing::stream_pair p({.longest_read = 5000, .longest_write = 3000, .seed = seed});
+  co_await one_cell(b, f, true, memory_end(std::move(p.near)), memory_end(std::move(p.far)));
 }
 
 }  // namespace
@@ -227,11 +281,23 @@ TEST_CASE("each behaviour is the same over every kind of stream and in both face
         cell << "behaviour " << static_cast<int>(b) << " over " << k
              << (f == face::callbacks ? " in callbacks" : " in coroutines");
         INFO(cell.str());
-        auto body = [&](world&) -> task<> { co_await mobius::timeout(30s, one_cell(b, k, f)); };
+        auto body = [&](world&) -> task<> { co_await mobius::timeout(30s, over_sockets(b, f, k)); };
         mobius::testing::run(body, {.virtual_time = false});
         ++cells[cell.str()];
       }
     }
   }
   CHECK(cells.size() == every_behaviour.size() * test::every_kind.size() * 2);
+}
+
+TEST_CASE("each behaviour is the same in memory, cut into short reads and writes, and in both faces") {
+  const std::uint64_t seed = test::seed();
+  for (const behaviour b : every_behaviour) {
+    for (const face f : {face::coroutines, face::callbacks}) {
+      INFO("behaviour " << static_cast<int>(b)
+                        << (f == face::callbacks ? " in callbacks" : " in coroutines"));
+      auto body = [&](world&) -> task<> { co_await mobius::timeout(30s, over_memory(b, f, seed)); };
+      mobius::testing::run(body, {.virtual_time = false});
+    }
+  }
 }
