@@ -13,7 +13,7 @@ longest=60 # seconds; the tests take a few
 
 rm -rf "$copy" "$scratch/build"
 mkdir -p "$copy"
-tar -C "$top" -cf - CMakeLists.txt README.md cmake runtime deferred net tests | tar -C "$copy" -xf -
+tar -C "$top" -cf - CMakeLists.txt README.md cmake runtime deferred net bench tests | tar -C "$copy" -xf -
 cache=
 if command -v ccache >/dev/null; then cache=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
 cmake -S "$copy" -B "$scratch/build" -G Ninja $cache -DCMAKE_BUILD_TYPE=Mutant -DCMAKE_CXX_FLAGS=-O0 \
