@@ -197,8 +197,9 @@ class stream_state : public core::pooled, private open_socket {
   static constexpr std::size_t max_queued = 256 * 1024;  // bytes of buffers; past it receiving pauses
   // After so many full buffers in a row larger ones are worth their memory, or, if the reader has
   // room for this much, its own: at 64 KiB either takes two thirds of the CPU of buffers of 16 KiB.
+  // Three, as a segment of loopback (65483 bytes) fills three and a part.
   static constexpr std::size_t large_read = 2 * core::buffer_pool::small.buffer_size();
-  static constexpr std::uint8_t full_before_large = 4;
+  static constexpr std::uint8_t full_before_large = 3;
 
   ~stream_state();
 
