@@ -1,5 +1,6 @@
 """What an idle connection costs the server in memory of its own."""
 import contextlib
+import json
 import re
 import resource
 import socket
@@ -37,8 +38,9 @@ class Idle(Family):
     op = "connection"
     ratio_of = "bytes_per_connection"
     chart_of = "bytes_per_connection"
-    columns = ("bytes_per_connection", "private_bytes", "faults_per_op")
+    columns = ("bytes_per_connection", "private_bytes", "heap_bytes", "faults_per_op")
     extra_metrics = {"private_bytes": Metric("private pages", "B", 0),
+                     "heap_bytes": Metric("malloc", "B", 0),
                      "faults_per_op": Metric("page faults", "", 2)}
     packages = ("libasio-dev", "libuv1-dev", "python3-twisted")
     targets = ("bench_echo",)
@@ -48,7 +50,8 @@ class Idle(Family):
     overhead = 2.0
     notes = (f"{CONNECTIONS} connections, opened one after the other, each of which has had one message of 64 B "
              "echoed; the growth of the proportional share of resident memory since the first "
-             f"{WARM}. The kernel's own memory for sockets comes on top, the same for all.")
+             f"{WARM}. malloc is what of it the program has asked for and not given back, pools included. The kernel's "
+             "own memory for sockets comes on top, the same for all.")
 
     def cases(self):
         for name, (group, _) in PROGRAMS.items():
@@ -63,16 +66,21 @@ class Idle(Family):
         if limit < CONNECTIONS + WARM + 100:
             raise BenchError(f"{what}: only {limit} open files are allowed (ulimit -Hn)")
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-        command = servers.command(self.context, PROGRAMS[case.program.name][1])
+        # The server takes its own two readings of malloc where we take ours of its pages.
+        command = servers.command(self.context, PROGRAMS[case.program.name][1]) + [
+            "--size", str(len(MESSAGE)), "--warmup", str(WARM), "--messages", str(CONNECTIONS), "--exit-after-close"]
         cores = self.context.cores[case.placement][0]
-        with process.running(cores, command, stdout=process.PIPE) as server, contextlib.ExitStack() as peers:
+        with process.running(cores, command, stdout=process.PIPE) as server:
             port = process.read_port(server, what)
-            self.connect(peers, port, WARM, what)
-            before = memory(server.pid), process.page_faults(server.pid)
-            self.connect(peers, port, CONNECTIONS, what)
-            after = memory(server.pid), process.page_faults(server.pid)
+            with contextlib.ExitStack() as peers:
+                self.connect(peers, port, WARM, what)
+                before = memory(server.pid), process.page_faults(server.pid)
+                self.connect(peers, port, CONNECTIONS, what)
+                after = memory(server.pid), process.page_faults(server.pid)
+            heap = json.loads(process.read_line(server, 10, f"{what}: the server")).get("heap_growth")
         return {"bytes_per_connection": (after[0][0] - before[0][0]) / CONNECTIONS,
                 "private_bytes": (after[0][1] - before[0][1]) / CONNECTIONS,
+                "heap_bytes": None if heap is None else heap / CONNECTIONS,
                 "faults_per_op": (after[1] - before[1]) / CONNECTIONS}
 
     @staticmethod
