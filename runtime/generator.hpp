@@ -177,7 +177,8 @@ class [[nodiscard]] generator {
   generator() noexcept = default;
   generator(generator&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   generator& operator=(generator&& other) noexcept {
-    std::swap(handle_, other.handle_);
+    generator taken(std::move(other));
+    std::swap(handle_, taken.handle_);
     return *this;
   }
   ~generator() {

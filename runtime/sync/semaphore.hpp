@@ -24,8 +24,9 @@ class [[nodiscard("the permits are held as long as this lives")]] permit {
   permit(permit && other) noexcept
       : semaphore_(std::exchange(other.semaphore_, nullptr)), count_(other.count_) {}
   permit& operator=(permit&& other) noexcept {
-    std::swap(semaphore_, other.semaphore_);
-    std::swap(count_, other.count_);
+    permit taken(std::move(other));
+    std::swap(semaphore_, taken.semaphore_);
+    std::swap(count_, taken.count_);
     return *this;
   }
   ~permit() { release(); }

@@ -24,7 +24,8 @@ class [[nodiscard("the mutex is held as long as this lives")]] exclusive_guard {
   explicit exclusive_guard(shared_mutex & m) noexcept : mutex_(&m) {}
   exclusive_guard(exclusive_guard && other) noexcept : mutex_(std::exchange(other.mutex_, nullptr)) {}
   exclusive_guard& operator=(exclusive_guard&& other) noexcept {
-    std::swap(mutex_, other.mutex_);
+    exclusive_guard taken(std::move(other));
+    std::swap(mutex_, taken.mutex_);
     return *this;
   }
   ~exclusive_guard() { unlock(); }
@@ -47,7 +48,8 @@ class [[nodiscard("the mutex is held as long as this lives")]] shared_guard {
   explicit shared_guard(shared_mutex & m) noexcept : mutex_(&m) {}
   shared_guard(shared_guard && other) noexcept : mutex_(std::exchange(other.mutex_, nullptr)) {}
   shared_guard& operator=(shared_guard&& other) noexcept {
-    std::swap(mutex_, other.mutex_);
+    shared_guard taken(std::move(other));
+    std::swap(mutex_, taken.mutex_);
     return *this;
   }
   ~shared_guard() { unlock(); }

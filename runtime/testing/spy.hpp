@@ -13,8 +13,9 @@ class spied {
  public:
   spied(spied&& other) noexcept : spy_(std::exchange(other.spy_, nullptr)), number_(other.number_) {}
   spied& operator=(spied&& other) noexcept {
-    std::swap(spy_, other.spy_);
-    std::swap(number_, other.number_);
+    spied taken(std::move(other));
+    std::swap(spy_, taken.spy_);
+    std::swap(number_, taken.number_);
     return *this;
   }
   ~spied();
