@@ -16,7 +16,8 @@ void join::arrived(branch_slot& slot, failure* error) noexcept {
   if (!decided && !(rule_ == join_rule::success && error)) first_ended_ = &slot;
   if (error) note(*error, decided);
   const bool ends_it = rule_ == join_rule::all ? error != nullptr : !decided && first_ended_;
-  if (ends_it) cancel_rest();
+  // Once: branches that end inside their cancel do not begin it anew, each on top of the one before.
+  if (ends_it && !std::exchange(rest_cancelled_, true)) cancel_rest();
   if (--pending_ != 0 || starting_) return;
   state_ = state::done;
   wake();

@@ -94,6 +94,7 @@ class join : public waiter {
   std::size_t pending_ = 0;
   join_rule rule_;
   bool starting_ = true;
+  bool rest_cancelled_ = false;
 };
 
 /// The chain of one branch. It reports its end and is freed without suspending: a coroutine that
