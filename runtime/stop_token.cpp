@@ -51,7 +51,14 @@ void stoppable_base::connect(context* ctx, const std::source_location& where) {
 
 bool stoppable_base::cancel(leaf* l) noexcept {
   auto& self = *static_cast<stoppable_base*>(l);
-  self.source_.request_stop();
+  if (!self.source_.stop_requested()) {
+    // A callback of the token may end what is awaited, and with it `self`.
+    bool ended = false;
+    self.ended_ = &ended;
+    std::stop_source(self.source_).request_stop();
+    if (ended) return true;
+    self.ended_ = nullptr;
+  }
   self.inner_.forward_cancel(*self.outer_);
   return true;
 }

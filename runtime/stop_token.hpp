@@ -112,13 +112,20 @@ class [[nodiscard("co_await it")]] stop_token_operation {
 class stoppable_base : public nested {
  protected:
   stoppable_base() : nested(leaf_kind) {}
+  ~stoppable_base() { note_end(); }
   void connect(context* ctx, const std::source_location& where);
+  /// Tells a cancel that is under way.
+  void note_end() noexcept {
+    if (ended_) *std::exchange(ended_, nullptr) = true;
+  }
 
   std::stop_source source_;
 
  private:
   static const leaf_type leaf_kind;
   static bool cancel(leaf* self) noexcept;
+
+  bool* ended_ = nullptr;
 };
 
 template <class F>
@@ -143,6 +150,7 @@ class stoppable_awaiter final : private stoppable_base {
   }
   value_type await_resume() { return outcome().value(); }
   result<value_type> outcome() {
+    note_end();
     result<value_type> r = outcome_of(inner_awaiter_);
     end();  // after those inside, which give back to it
     return r;
