@@ -19,9 +19,13 @@ thread_local constinit bool walking = false;
 
 void scope::add(detail::scope_child& c) noexcept {
   c.chain.set_locals(locals_);
-  c.link_before(*children_.next());  // at the front, before those that were told
-  ++live_;
-  if (!cancelled_) return;
+  if (live_++ == 0 && joiner_) joiner_->look_again();
+  if (!cancelled_) {
+    c.link_before(*children_.next());
+    return;
+  }
+  // Behind those that the cancel under way has yet to tell.
+  c.link_before(children_);
   c.told = true;
   c.chain.cancel();
 }
@@ -30,7 +34,7 @@ void scope::ended(detail::scope_child& c, const failure* error) noexcept {
   c.unlink();
   --live_;
   if (error) note(*error, c.chain.stopping());
-  if (live_ == 0 && joiner_) std::exchange(joiner_, nullptr)->finished();
+  if (live_ == 0 && joiner_) joiner_->finished();
 }
 
 void scope::note(const failure& error, bool told) noexcept {
@@ -126,13 +130,37 @@ bool scope_join::arrive_and_wait_for(scope& s, std::coroutine_handle<> h, contex
   wait_for(s);
   if (!ctx) return true;
   ctx->enter(*this, where);
-  context taken;
-  taken.adopt(*ctx);
-  if (taken.mark() != cancel_mark::none) cancel(this);
+  heed_cancel();
   return true;
 }
 
+void scope_join::heed_cancel() noexcept {
+  context taken;
+  taken.adopt(*ctx_);
+  if (taken.mark() != cancel_mark::none) cancel(this);
+}
+
+void scope_join::finished() noexcept {
+  if (state_ != state::waiting) return;  // it stands in the ready queue from the last time
+  state_ = state::done;
+  wake();
+}
+
+void scope_join::look_again() noexcept { run = &scope_join::resume_if_ended; }
+
+void scope_join::resume_if_ended(node* n) noexcept {
+  auto& self = *static_cast<scope_join*>(n);
+  self.prepare(leaf_kind);
+  if (self.scope_->live_ == 0) {
+    self.run(&self);
+    return;
+  }
+  self.state_ = state::waiting;
+  if (self.ctx_) self.heed_cancel();
+}
+
 result<void> scope_join::take(scope& s) noexcept {
+  s.joiner_ = nullptr;
   const bool stopped_now = std::exchange(s.stopped_, false) && asked_;
   if (stopped_now && !s.error_) stop();
   leave();

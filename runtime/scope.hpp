@@ -114,7 +114,7 @@ class scope {
   template <class T = void, class F, class... Args>
   detail::ready_operation<T, std::decay_t<F>, std::decay_t<Args>...> start_ready(F&& f, Args&&... args);
 
-  /// Waits until all children have ended, also those they start meanwhile; throws the first error.
+  /// Waits until all children have ended, also those that are started meanwhile; throws the first error.
   /// After `cancel()` it returns normally. A cancel of the await cancels the children, waits for
   /// them, and throws `cancelled`, unless all of them succeeded or one failed. A scope can be used
   /// again after it; one await at a time, a second one throws std::logic_error.
@@ -168,10 +168,9 @@ namespace detail {
 class scope_join : public waiter {
  public:
   /// Called by the scope when the last child has ended.
-  void finished() noexcept {
-    state_ = state::done;
-    wake();
-  }
+  void finished() noexcept;
+  /// Called by the scope when there is a child again before the join has gone on.
+  void look_again() noexcept;
 
  protected:
   scope_join() noexcept : waiter(leaf_kind) {}
@@ -190,6 +189,8 @@ class scope_join : public waiter {
  private:
   static const leaf_type leaf_kind;
   static bool cancel(leaf* self) noexcept;
+  static void resume_if_ended(node* n) noexcept;
+  void heed_cancel() noexcept;
 
   bool asked_ = false;
 };
