@@ -2,6 +2,7 @@
 // `barrier`: a number of tasks wait for each other, again and again.
 
 #include <cstddef>
+#include <cstdint>
 
 #include "wait_queue.hpp"
 
@@ -33,12 +34,14 @@ class barrier {
   friend class detail::barrier_case;
   void end_round() noexcept {
     arrived_ = 0;
+    ++round_;
     waiters_.grant_all();
   }
 
   detail::wait_queue waiters_;
   std::size_t parties_;
   std::size_t arrived_ = 0;
+  std::uint64_t round_ = 0;
 };
 
 namespace detail {
@@ -49,16 +52,21 @@ class barrier_case : public wait_entry {
 
   explicit barrier_case(barrier& b) noexcept : barrier_(b) {}
   bool begin() noexcept {
+    round_ = barrier_.round_;
     last_ = ++barrier_.arrived_ >= barrier_.parties_;
     if (last_) barrier_.end_round();
     return last_;
   }
   void enqueue() noexcept { barrier_.waiters_.push(*this); }
-  void withdrawn() noexcept { --barrier_.arrived_; }
+  // A select may have arrived here twice, and given up one when the other had ended the round.
+  void withdrawn() noexcept {
+    if (round_ == barrier_.round_) --barrier_.arrived_;
+  }
   bool take() noexcept { return last_; }
 
  private:
   barrier& barrier_;
+  std::uint64_t round_ = 0;
   bool last_ = false;
 };
 

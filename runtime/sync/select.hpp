@@ -93,8 +93,14 @@ class line_alternative : public alternative, public std::remove_cvref_t<A>::case
     begun_ = true;
     return base::begin();
   }
-  void stand_in_line() noexcept { base::enqueue(); }
-  void leave_line() noexcept { base::unlink(); }
+  void stand_in_line() noexcept {
+    base::enqueue();
+    in_line_ = true;
+  }
+  // One that stands in no line any more has lost it: what it waited for is gone.
+  void leave_line() noexcept {
+    if (std::exchange(in_line_, false) && !base::unlink()) begun_ = false;
+  }
   void give_up() noexcept {
     if (std::exchange(begun_, false)) base::withdrawn();
   }
@@ -120,6 +126,7 @@ class line_alternative : public alternative, public std::remove_cvref_t<A>::case
   }
 
   bool begun_ = false;
+  bool in_line_ = false;
 };
 
 /// Any other awaitable: a branch with a chain of its own, as in when_any.

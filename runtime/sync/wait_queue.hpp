@@ -39,12 +39,13 @@ class wait_entry : private wait_link {
   wait_entry& operator=(const wait_entry&) = delete;
   ~wait_entry() { unlink(); }
 
-  /// Takes it out of its line, if it stands in one.
-  void unlink() noexcept {
-    if (!ahead) return;
+  /// Takes it out of its line; false if it stands in none.
+  bool unlink() noexcept {
+    if (!ahead) return false;
     behind->ahead = ahead;
     ahead->behind = behind;
     ahead = nullptr;
+    return true;
   }
 
   /// Notes that it stands in no line, as it knows: then its destructor need not look.
@@ -63,7 +64,7 @@ class wait_queue {
   wait_queue() noexcept = default;
   wait_queue(const wait_queue&) = delete;
   wait_queue& operator=(const wait_queue&) = delete;
-  /// Lets go of who still waits.
+  /// Lets go of who still waits: they wait until they are cancelled.
   ~wait_queue() {
     while (!empty()) front().unlink();
   }
@@ -166,8 +167,7 @@ class queued_awaiter final : public waiter, public Case {
     if (self.state_ != state::waiting) return false;
     self.stop();
     self.wake();
-    self.unlink();
-    self.withdrawn();
+    if (self.unlink()) self.withdrawn();  // else what it waited for is gone
     return true;
   }
 };
