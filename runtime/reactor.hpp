@@ -102,7 +102,8 @@ class reactor {
   /// The time, read once a turn.
   clock::time_point now() noexcept { return clock::time_point(std::chrono::nanoseconds(now_ns())); }
 
-  /// Calls `f(args...)` in the next turn, in the order of the calls.
+  /// Calls `f(args...)` in the next turn, in the order of the calls. Like `call_later`, it calls
+  /// nothing any more when the reactor ends.
   template <class F, class... Args>
   void call_soon(F&& f, Args&&... args);
   /// Calls `f(args...)` after `after`: never early, never inside this call (also with 0), in order

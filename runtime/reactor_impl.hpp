@@ -87,6 +87,7 @@ await_result_t<A> reactor::run(A a) {
 
 template <class F, class... Args>
 void reactor::call_soon(F&& f, Args&&... args) {
+  if (shutting_down_) return;
   later_.push(detail::make_queued<detail::pooled>("a function given to call_soon", std::forward<F>(f),
                                                   std::forward<Args>(args)...));
 }

@@ -174,7 +174,9 @@ inline detail::checkpoint_operation checkpoint() noexcept { return {}; }
 template <awaitable A>
 detail::timeout_operation<A&&> deadline(std::chrono::steady_clock::time_point end, A&& a) {
   reactor& r = reactor::current();
-  return detail::timeout_operation<A&&>(r, end - r.now(), static_cast<A&&>(a));
+  const auto now = r.now();
+  const auto left = end > now ? end - now : std::chrono::nanoseconds(0);
+  return detail::timeout_operation<A&&>(r, left, static_cast<A&&>(a));
 }
 
 }  // namespace mobius
