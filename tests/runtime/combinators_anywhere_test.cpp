@@ -1,7 +1,12 @@
 // Every combinator, each by itself: shaken, and cancelled at every moment (see everywhere.hpp).
 
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
 #include <mobius/runtime.hpp>
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <stdexcept>
 #include <stop_token>
@@ -342,4 +347,54 @@ TEST_CASE("anywhere: stoppable") {
         CHECK(value == 1);
       },
       2);
+}
+
+TEST_CASE("anywhere: offload") {
+  everywhere(
+      [](world&) -> task<> {
+        std::atomic<int> running = 0;
+        std::atomic<int> ran = 0;
+        const at_end check([&] { CHECK(running == 0); });
+        auto work = [&](int n) {
+          ++running;
+          ++ran;
+          --running;
+          return n + 1;
+        };
+        auto call = [&](int n) -> task<int> {
+          const int value = co_await mobius::offload(work, n);
+          co_return value;
+        };
+        auto [a, b, c] = co_await mobius::when_all(call(1), call(2), call(3));
+        CHECK((a == 2 && b == 3 && c == 4 && ran == 3));
+      },
+      1);
+}
+
+TEST_CASE("anywhere: poll") {
+  everywhere(
+      [](world&) -> task<> {
+        int ends[2];
+        REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+        const at_end close_both([&] {
+          ::close(ends[0]);
+          ::close(ends[1]);
+        });
+        auto wait = [&]() -> task<> {
+          for (int i = 0; i < 2; ++i) {
+            const std::uint32_t events = co_await mobius::poll(ends[0], POLLIN);
+            CHECK(events == POLLIN);
+            char byte = 0;
+            CHECK(::read(ends[0], &byte, 1) == 1);
+          }
+        };
+        auto write = [&]() -> task<> {
+          for (int i = 0; i < 2; ++i) {
+            co_await mobius::yield();
+            CHECK(::write(ends[1], "x", 1) == 1);
+          }
+        };
+        co_await mobius::when_all(wait(), write());
+      },
+      3);
 }
