@@ -1,6 +1,5 @@
 // A floor for echo over TCP: raw liburing, one thread, nothing of mobius. What an echo costs here is the
 // kernel's price plus a few dozen nanoseconds, and the other servers are measured in multiples of it.
-//
 // Multishot receive into a ring of provided 16 KiB buffers, sent back straight from the buffer received,
 // which returns to the ring when its send completes. With --threads N, so many rings share the port.
 #include <sys/socket.h>
@@ -24,12 +23,10 @@ enum event : std::uint64_t { accepting = 0, received = 1, sent = 2, event_bits =
 
 struct connection {
   int fd = -1;
-  bool receiving = false;
-  bool sending = false;
-  bool ended = false;  // the last receive saw the end or an error
-  int first = none;    // buffers to send back, in order; the first is being sent
-  int last = none;
-  std::size_t position = 0;  // sent so far of the first
+  bool receiving = false, sending = false;
+  bool ended = false;             // the last receive saw the end or an error
+  int first = none, last = none;  // buffers to send back, in order; the first is being sent
+  std::size_t position = 0;       // sent so far of the first
 };
 
 class echo_server {
@@ -136,10 +133,9 @@ void echo_server::on_received(connection& peer, const io_uring_cqe& cqe) {
 
 // Only one send of a connection is in flight at any time: two could interleave after a partial write.
 void echo_server::send(connection& peer) {
-  const std::size_t length = lengths_[static_cast<std::size_t>(peer.first)] - peer.position;
+  const std::size_t left = lengths_[static_cast<std::size_t>(peer.first)] - peer.position;
   io_uring_sqe* sqe = ring_.sqe();
-  io_uring_prep_send(sqe, peer.fd, buffers_.at(peer.first) + peer.position, length,
-                     MSG_WAITALL | MSG_NOSIGNAL);
+  io_uring_prep_send(sqe, peer.fd, buffers_.at(peer.first) + peer.position, left, MSG_WAITALL | MSG_NOSIGNAL);
   sqe->user_data = reinterpret_cast<std::uint64_t>(&peer) | sent;
   peer.sending = true;
 }
@@ -176,8 +172,7 @@ void echo_server::close_when_done(connection& peer) {
   if (open_.closed()) done_ = true;
 }
 
-// A receive armed while the buffer ring is empty fails at once, so it waits for an eighth of the buffers,
-// and POLL_FIRST makes it wait for data as well.
+// A receive armed while no buffer is free fails at once: wait for an eighth of them, and for data as well.
 void echo_server::feed_starved() {
   const std::size_t fit = buffers_.available() < buffers_.size() / 8 ? 0 : buffers_.available();
   std::size_t armed = 0;

@@ -19,9 +19,10 @@ class Styles(Family):
     budget = {"quick": 10, "full": 60}
     overhead = 0.3
     run_seconds = (0, 0)
-    notes = ("A step is one callback or await of the chain, one of the thousand, one item through one stage. The "
-             "chain's callbacks and coroutines begin behind a deferred that waits. A cancelled coroutine throws "
-             "and catches one exception, which costs one allocation; a cancelled deferred throws nothing.")
+    notes = ("A step is one callback or await of the chain, one of the thousand, one item through one stage. All "
+             "styles wait for the same deferreds (chain, fan-out, cancel) or for items of queues without a limit "
+             "(pipeline: deferred_queue, channel), and are checked for the same result. A cancelled coroutine "
+             "throws and catches one exception, which costs one allocation; a cancelled deferred throws nothing.")
 
     def __init__(self, context):
         super().__init__(context)

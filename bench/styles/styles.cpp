@@ -1,179 +1,115 @@
-// The same work in three styles, without I/O: deferreds with callbacks, deferreds in coroutines that await
-// them, and tasks. rounds.hpp says what is
-// printed.
-#include <chrono>
-#include <functional>
-#include <memory>
+// The same work in three styles, without I/O: callbacks on deferreds, deferreds in coroutines that await
+// them, and tasks. In every row the same sources (deferreds that this program fires or cancels, or a queue
+// that it fills) are waited for before anything happens, and the same result is checked; what differs is the
+// code between the two. rounds.hpp says what is printed.
 #include <mobius/deferred.hpp>
 #include <mobius/runtime.hpp>
+#include <numeric>
 #include <vector>
 
+#include "flows.hpp"
 #include "rounds.hpp"
+#include "sources.hpp"
 
-using namespace std::chrono_literals;
+using bench::check;
 using bench::contestant;
+using bench::sources;
+using bench::width;
 using mobius::deferred;
 using mobius::resolver;
 using mobius::task;
 
 namespace {
 
-constexpr int steps = 10;
-constexpr std::size_t width = 1000;
+constexpr long steps = bench::stages;
 
 // --- a chain of ten steps behind something that is waited for, as in the tutorial
+
+void check_chain(long n) { check("chain", n, 1 + steps * (steps - 1) / 2); }
 
 task<> chain_callbacks() {
   auto [d, fire] = mobius::make_deferred<long>();
   for (long k = 0; k < steps; ++k) d.add_callback([k](long n) { return n + k; });
   fire(1L);
-  co_await std::move(d);
+  const long n = co_await std::move(d);
+  check_chain(n);
 }
 
 deferred<long> step_deferred(long n, long k) { co_return n + k; }
-deferred<long> run_chain(deferred<long> d) {
+deferred<long> run_chain_deferred(deferred<long> d) {
   long n = co_await std::move(d);
   for (long k = 0; k < steps; ++k) n = co_await step_deferred(n, k);
   co_return n;
 }
-
 task<> chain_awaits() {
   auto [d, fire] = mobius::make_deferred<long>();
-  auto all = run_chain(std::move(d));
+  auto all = run_chain_deferred(std::move(d));
   fire(1L);
-  co_await std::move(all);
+  const long n = co_await std::move(all);
+  check_chain(n);
 }
 
 task<long> step_task(long n, long k) { co_return n + k; }
-task<> chain_tasks() {
-  long n = 1;
+task<> run_chain_task(deferred<long> d) {
+  long n = co_await std::move(d);
   for (long k = 0; k < steps; ++k) n = co_await step_task(n, k);
+  check_chain(n);
+}
+task<> fire_one(resolver<long> fire) {
+  fire(1L);
+  co_return;
+}
+task<> chain_tasks() {
+  auto [d, fire] = mobius::make_deferred<long>();
+  co_await mobius::when_all(run_chain_task(std::move(d)), fire_one(fire));
 }
 
 // --- a thousand at once, and their results together
-// ----------------------------------------------------------
+
+void check_gathered(const std::vector<long>& values) {
+  check("fan-out", std::accumulate(values.begin(), values.end(), 0L), 2 * width);
+}
 
 task<> fan_out_callbacks() {
-  std::vector<deferred<long>> all;
-  std::vector<resolver<long>> fires;
-  for (std::size_t i = 0; i < width; ++i) {
-    auto [d, fire] = mobius::make_deferred<long>();
-    d.add_callback([](long n) { return n + 1; });
-    all.push_back(std::move(d));
-    fires.push_back(std::move(fire));
-  }
-  auto together = mobius::gather_results(std::move(all));
-  for (const auto& fire : fires) fire(1L);
-  co_await std::move(together);
+  sources from;
+  for (auto& d : from.waiting) d.add_callback([](long n) { return n + 1; });
+  auto together = mobius::gather_results(std::move(from.waiting));
+  from.fire_all();
+  const std::vector<long> values = co_await std::move(together);
+  check_gathered(values);
 }
 
-deferred<long> one_deferred() {
-  co_await mobius::yield();
-  co_return 1;
+deferred<long> next_deferred(deferred<long> d) {
+  const long n = co_await std::move(d);
+  co_return n + 1;
 }
-
 task<> fan_out_awaits() {
+  sources from;
   std::vector<deferred<long>> all;
-  for (std::size_t i = 0; i < width; ++i) all.push_back(one_deferred());
+  for (auto& d : from.waiting) all.push_back(next_deferred(std::move(d)));
   auto together = mobius::gather_results(std::move(all));
-  co_await std::move(together);
+  from.fire_all();
+  const std::vector<long> values = co_await std::move(together);
+  check_gathered(values);
 }
 
-task<long> one_task() {
-  co_await mobius::yield();
-  co_return 1;
+task<long> next_task(deferred<long> d) {
+  const long n = co_await std::move(d);
+  co_return n + 1;
 }
-task<> fan_out_tasks() {
-  std::vector<task<long>> all;
-  for (std::size_t i = 0; i < width; ++i) all.push_back(one_task());
-  co_await mobius::when_all(std::move(all));
+task<> gather_tasks(std::vector<task<long>> all) {
+  const std::vector<long> values = co_await mobius::when_all(std::move(all));
+  check_gathered(values);
 }
-
-// --- a thousand items through ten stages
-// ---------------------------------------------------------------------
-
-using queue = mobius::deferred_queue<long>;
-void pass_on(queue& from, queue& to, std::size_t left) {
-  if (left == 0) return;
-  from.get().add_callback([&from, &to, left](long item) {
-    to.put(item + 1);
-    pass_on(from, to, left - 1);
-  });
-}
-
-task<> pipeline_callbacks() {
-  std::vector<queue> queues(steps + 1);
-  for (std::size_t k = 0; k < steps; ++k) pass_on(queues[k], queues[k + 1], width);
-  for (std::size_t i = 0; i < width; ++i) queues.front().put(0);
-  for (std::size_t i = 0; i < width; ++i) co_await queues.back().get();
-}
-
-deferred<void> stage_deferred(queue& from, queue& to) {
-  for (std::size_t i = 0; i < width; ++i) {
-    const long item = co_await from.get();
-    to.put(item + 1);
-  }
-}
-
-task<> pipeline_awaits() {
-  std::vector<queue> queues(steps + 1);
-  std::vector<deferred<void>> stages;
-  for (std::size_t k = 0; k < steps; ++k) stages.push_back(stage_deferred(queues[k], queues[k + 1]));
-  for (std::size_t i = 0; i < width; ++i) queues.front().put(0);
-  co_await mobius::when_all(std::move(stages));
-}
-
-task<> stage_task(mobius::channel<long>& from, mobius::channel<long>& to) {
-  while (auto item = co_await from.next()) co_await to.send(*item + 1);
-  to.close();
-}
-
-task<> pipeline_tasks() {
-  std::vector<std::unique_ptr<mobius::channel<long>>> channels;
-  for (int k = 0; k <= steps; ++k) channels.push_back(std::make_unique<mobius::channel<long>>(64));
-  mobius::scope stages;
-  for (std::size_t k = 0; k < steps; ++k)
-    stages.start(stage_task, std::ref(*channels[k]), std::ref(*channels[k + 1]));
-  stages.start(
-      [](mobius::channel<long>& first) -> task<> {
-        for (std::size_t i = 0; i < width; ++i) co_await first.send(0);
-        first.close();
-      },
-      std::ref(*channels.front()));
-  while (auto item = co_await channels.back()->next()) {
-  }
-  co_await stages.join();
-}
-
-// --- a thousand that wait are cancelled
-// --------------------------------------------------------------------------
-
-task<> cancel_callbacks() {
-  std::vector<deferred<long>> all;
-  for (std::size_t i = 0; i < width; ++i) {
-    auto ends = mobius::make_deferred<long>();
-    all.push_back(std::move(ends.deferred));
-    all.back().add_errback([](const mobius::failure&) { return 0L; });
-    all.back().cancel();
-  }
+task<> fire_all(const sources& from) {
+  from.fire_all();
   co_return;
 }
-
-deferred<void> wait_deferred() { co_await mobius::sleep(1h); }
-task<> cancel_awaits() {
-  std::vector<deferred<void>> all;
-  for (std::size_t i = 0; i < width; ++i) all.push_back(wait_deferred());
-  for (auto& d : all) d.cancel();
-  for (auto& d : all) static_cast<void>(co_await mobius::as_result(std::move(d)));
-}
-
-task<> wait_task() { co_await mobius::sleep(1h); }
-task<> cancel_tasks() {
-  mobius::scope all;
-  for (std::size_t i = 0; i < width; ++i) all.start(wait_task);
-  co_await mobius::yield();
-  all.cancel();
-  co_await all.join();
+task<> fan_out_tasks() {
+  sources from;
+  std::vector<task<long>> all;
+  for (auto& d : from.waiting) all.push_back(next_task(std::move(d)));
+  co_await mobius::when_all(gather_tasks(std::move(all)), fire_all(from));
 }
 
 }  // namespace
@@ -187,12 +123,12 @@ int main() {
       {"fan-out and gather of 1000", "deferred callbacks", fan_out_callbacks, width, 30},
       {"fan-out and gather of 1000", "deferreds, co_await", fan_out_awaits, width, 30},
       {"fan-out and gather of 1000", "tasks", fan_out_tasks, width, 30},
-      {"pipeline of 10 stages", "deferred callbacks", pipeline_callbacks, steps * width, 5},
-      {"pipeline of 10 stages", "deferreds, co_await", pipeline_awaits, steps * width, 5},
-      {"pipeline of 10 stages", "tasks", pipeline_tasks, steps * width, 5},
-      {"cancel of 1000", "deferred callbacks", cancel_callbacks, width, 30},
-      {"cancel of 1000", "deferreds, co_await", cancel_awaits, width, 30},
-      {"cancel of 1000", "tasks", cancel_tasks, width, 30},
+      {"pipeline of 10 stages", "deferred callbacks", bench::pipeline_callbacks, steps * width, 5},
+      {"pipeline of 10 stages", "deferreds, co_await", bench::pipeline_awaits, steps * width, 5},
+      {"pipeline of 10 stages", "tasks", bench::pipeline_tasks, steps * width, 5},
+      {"cancel of 1000", "deferred callbacks", bench::cancel_callbacks, width, 30},
+      {"cancel of 1000", "deferreds, co_await", bench::cancel_awaits, width, 30},
+      {"cancel of 1000", "tasks", bench::cancel_tasks, width, 30},
   };
   for (int round = 0; round < bench::rounds; ++round)
     for (contestant& c : all) reactor.run(bench::measure(c));

@@ -116,8 +116,11 @@ class server_stats {
 /// One thread's part in a measurement; with one thread alone it costs nothing more.
 class stats_share {
  public:
+  /// Messages that a thread of several tells of together.
+  static constexpr std::uint64_t together = 32;
+
   stats_share(server_stats& all, const server_options& options)
-      : all_(all), batch_(options.threads > 1 ? 32 * options.size : 0) {}
+      : all_(all), batch_(options.threads > 1 ? together * options.size : 0) {}
 
   /// Call it when `bytes` have been handed back to the peer.
   void echoed(std::size_t bytes) {
@@ -206,10 +209,13 @@ inline server_stats::snapshot server_stats::take() const {
   return now;
 }
 
+// Several threads tell of their messages by the batch, and the last batches are never full.
 inline void server_stats::mark() {
   (marks_ == 0 ? start_ : end_) = take();
   ++marks_;
-  next_mark_ = marks_ == 1 ? bytes_ + options_.messages * options_.size : never;
+  const std::uint64_t untold = options_.threads > 1 ? 2 * stats_share::together * options_.threads : 0;
+  const std::uint64_t wanted = options_.messages > untold ? options_.messages - untold : 1;
+  next_mark_ = marks_ == 1 ? bytes_ + wanted * options_.size : never;
 }
 
 inline void server_stats::print() {
