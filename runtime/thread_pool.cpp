@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -101,6 +102,7 @@ thread_pool::~thread_pool() {
 void thread_pool::submit(job& j) {
   const std::lock_guard lock(shared_->mutex);
   if (shared_->queued >= shared_->idle && shared_->workers.size() < shared_->limit) {
+    shared_->workers.reserve(shared_->workers.size() + 1);  // nothing can fail once the thread runs
     auto added = std::make_unique<shared::worker>();
     // Signals are for the reactor's thread.
     sigset_t all;
@@ -110,6 +112,9 @@ void thread_pool::submit(job& j) {
     try {
       added->thread = std::thread([state = shared_, self = added.get()] { state->serve(*self); });
       shared_->workers.push_back(std::move(added));
+    } catch (const std::bad_alloc&) {
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      throw;
     } catch (const std::system_error& error) {
       pthread_sigmask(SIG_SETMASK, &before, nullptr);
       if (shared_->workers.empty()) {

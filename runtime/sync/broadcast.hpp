@@ -109,7 +109,8 @@ class broadcast {
 
   std::uint64_t end() const noexcept { return first_ + items_.size(); }
   bool put(T& value);
-  void append(T& value) noexcept;
+  void store(T& value) noexcept;
+  void tell() noexcept;
   detail::broadcast_item<T>& at(std::uint64_t position) noexcept {
     return items_[static_cast<std::size_t>(position - first_)];
   }
@@ -207,15 +208,19 @@ bool broadcast<T>::put(T& value) {
   if (closed_) throw channel_closed();
   if (subscribers_ == 0) return true;
   if (items_.size() >= capacity_ || !senders_.empty()) return false;
-  append(value);
+  store(value);
+  tell();
   return true;
 }
 
 template <class T>
-void broadcast<T>::append(T& value) noexcept {
-  if (subscribers_ == 0) return;
-  items_.push({std::move(value), subscribers_});
-  // Those that stay in the list have got this item, and stand at its end.
+void broadcast<T>::store(T& value) noexcept {
+  if (subscribers_ != 0) items_.push({std::move(value), subscribers_});
+}
+
+// Gives those who wait what is there. Who stays in the list has got the last item, and stands at its end.
+template <class T>
+void broadcast<T>::tell() noexcept {
   while (!waiting_.alone()) {
     subscription<T>& s = static_cast<waiting_link*>(waiting_.next())->owner;
     if (s.position_ == end()) return;
@@ -236,9 +241,11 @@ void broadcast<T>::done_with(std::uint64_t position) noexcept {
     items_.drop_front();
     ++first_;
   }
+  // The sender is let go before anybody hears of its value: who does may send, take or close at once.
   while (!senders_.empty() && (items_.size() < capacity_ || subscribers_ == 0)) {
-    append(static_cast<detail::broadcast_send_case<T>&>(senders_.front()).value());
+    store(static_cast<detail::broadcast_send_case<T>&>(senders_.front()).value());
     senders_.grant_front();
+    tell();
   }
 }
 

@@ -64,6 +64,10 @@ class ring_buffer {
   }
   /// Makes room for `count` items.
   [[gnu::noinline]] void reserve(std::size_t count) {
+    if (count > std::allocator_traits<std::allocator<T>>::max_size(allocator()) / 2) {
+      throw std::length_error(
+          "channel: no memory holds so many values; an unbounded one grows as it needs to");
+    }
     std::size_t room = room_ == 0 ? 8 : room_;
     while (room < count) room *= 2;
     if (room == room_) return;
@@ -106,8 +110,8 @@ class channel {
   static constexpr std::size_t unbounded = static_cast<std::size_t>(-1);
 
   /// A channel that holds up to `capacity` values; senders wait while it is full. With 0 each sender
-  /// waits until its value was received (a rendezvous). The room for a bounded one is allocated here;
-  /// an unbounded one grows as it needs to.
+  /// waits until its value was received (a rendezvous). The room for a bounded one is allocated here
+  /// (std::length_error if no memory could hold it); an unbounded one grows as it needs to.
   explicit channel(std::size_t capacity = 0) : capacity_(capacity) {
     if (capacity != unbounded && capacity != 0) buffer_.reserve(capacity);
   }

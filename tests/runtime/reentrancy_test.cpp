@@ -10,8 +10,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <stop_token>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -192,4 +194,40 @@ TEST_CASE("a function that gives itself to call_soon does not keep a reactor fro
     r.run();
   }
   CHECK(n < 2'000'000);
+}
+
+TEST_CASE("a broadcast that is closed by who hears of a value keeps that value, and its sender has sent it") {
+  mobius::testing::run([](world&) -> task<> {
+    mobius::broadcast<int> b(1);
+    mobius::subscription<int> first(b);
+    mobius::subscription<int> second(b);
+    cancellables waits;
+    bool sent = false;
+    auto send = [&]() -> task<> {
+      co_await b.send(1);
+      co_await b.send(2);
+      sent = true;
+    };
+    auto listen = [&]() -> task<> {
+      const auto one = co_await first.next();
+      CHECK(one == 1);
+      mobius::deferred<> d = waits.make([&] { b.close(); });
+      auto [index, two] = co_await mobius::select(first.next(), std::move(d));
+      REQUIRE(index == 0);
+      CHECK(std::get<0>(two) == 2);
+    };
+    auto late = [&]() -> task<> {
+      for (int i = 0; i < 5; ++i) co_await mobius::yield();
+      const auto one = co_await second.next();
+      CHECK(one == 1);
+    };
+    co_await mobius::when_all(send(), listen(), late());
+    CHECK(sent);
+    CHECK(b.closed());
+  });
+}
+
+TEST_CASE("a channel with more places than there is memory is refused") {
+  const std::size_t half = ~std::size_t{0} / 2 + 2;
+  CHECK_THROWS_AS(mobius::channel<int>(half), std::length_error);
 }
