@@ -167,9 +167,9 @@ class context {
   }
   /// Passes on a cancel that `outer` was asked for.
   void forward_cancel(const context& outer) noexcept { outer.stopping() ? cancel() : cancel_once(); }
-  /// Ends standing for `outer`.
+  /// Ends standing for `outer`. What was told to this one alone (a time limit's end) is not told to it.
   void give_back(context& outer) noexcept {
-    outer.deliveries_ = deliveries_;
+    if (outer.stopping()) outer.deliveries_ = deliveries_;
     if (mark_ == cancel_mark::once && outer.mark_ == cancel_mark::none) outer.mark_ = mark_;
   }
 

@@ -77,10 +77,10 @@ task<> bench::pipeline_callbacks() {
 
 task<> bench::pipeline_awaits() {
   std::vector<queue> queues(steps + 1);
-  std::vector<deferred<void>> stages;
-  for (std::size_t k = 0; k < steps; ++k) stages.push_back(stage_deferred(queues[k], queues[k + 1]));
+  std::vector<deferred<void>> all;
+  for (std::size_t k = 0; k < steps; ++k) all.push_back(stage_deferred(queues[k], queues[k + 1]));
   co_await feed_and_drain(queues);
-  co_await mobius::when_all(std::move(stages));
+  co_await mobius::when_all(std::move(all));
 }
 
 task<> bench::pipeline_tasks() {

@@ -83,12 +83,12 @@ TEST_CASE("a hundred thousand deferreds that when_all cancels do not use the sta
 
 TEST_CASE("a callback of stoppable's token may end what is awaited") {
   mobius::testing::run([](world&) -> task<> {
-    auto [answer, resolve] = mobius::make_deferred<int>();
+    auto ends = mobius::make_deferred<int>();
     using callback = std::stop_callback<std::function<void()>>;
     std::optional<callback> on_stop;
-    auto work = [&, &answer = answer, &resolve = resolve](std::stop_token token) -> task<int> {
-      on_stop.emplace(token, [&] { resolve(7); });
-      const int value = co_await answer;
+    auto work = [&](std::stop_token token) -> task<int> {
+      on_stop.emplace(token, [&] { ends.resolver(7); });
+      const int value = co_await ends.deferred;
       co_return value;
     };
     auto whole = [&]() -> task<int> {
@@ -137,7 +137,7 @@ TEST_CASE("who waits for a primitive that is gone can still be cancelled") {
   mobius::testing::run([](world&) -> task<> {
     auto s = std::make_unique<mobius::semaphore>(0);
     auto b = std::make_unique<mobius::barrier>(2);
-    auto waits = [&]() -> task<> { co_await s->acquire(); };
+    auto waits = [&]() -> task<> { const auto held = co_await s->acquire(); };
     auto arrives = [&]() -> task<> { co_await b->arrive_and_wait(); };
     mobius::scope children;
     children.start(waits);

@@ -38,6 +38,17 @@ TEST_CASE("a token that was stopped before cancels at once, and one that cannot 
   });
 }
 
+TEST_CASE("what is cancelled before it begins, two hundred times, is no cancel of the task around it") {
+  mobius::testing::run([](world&) -> task<> {
+    std::stop_source source;
+    source.request_stop();
+    for (int i = 0; i < 200; ++i) {
+      const auto stopped = co_await as_result(mobius::with_stop_token(source.get_token(), mobius::sleep(1h)));
+      CHECK(stopped.error().check<cancelled>());
+    }
+  });
+}
+
 TEST_CASE("a stop request from another thread cancels an await") {
   mobius::testing::run_options real;
   real.virtual_time = false;
