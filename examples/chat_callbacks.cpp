@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "port.hpp"
+
 namespace net = mobius::net;
 
 struct member;
@@ -59,10 +61,9 @@ void room::tell_all(const member* but, const std::string& line) {
 }
 
 int main(int argc, char** argv) try {
-  const int port = argc > 1 ? std::atoi(argv[1]) : 8008;
+  const std::uint16_t port = argc > 1 ? port_from(argv[1]) : 8008;
   mobius::reactor reactor;
-  net::listening_port listening =
-      net::listen(net::tcp_listener("127.0.0.1", static_cast<std::uint16_t>(port)), std::make_shared<room>());
+  net::listening_port listening = net::listen(net::tcp_listener("127.0.0.1", port), std::make_shared<room>());
   std::cout << "chat room on " << listening.get_host().to_string() << std::endl;
   reactor.run_forever();
 } catch (const std::exception& error) {

@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "port.hpp"
+
 namespace net = mobius::net;
 
 constexpr std::size_t longest_line = 16384;
@@ -85,9 +87,9 @@ mobius::task<> run(net::tcp_listener listener) {
 }
 
 int main(int argc, char** argv) try {
-  const int port = argc > 1 ? std::atoi(argv[1]) : 8008;
+  const std::uint16_t port = argc > 1 ? port_from(argv[1]) : 8008;
   mobius::reactor reactor;
-  net::tcp_listener listener("127.0.0.1", static_cast<std::uint16_t>(port));
+  net::tcp_listener listener("127.0.0.1", port);
   std::cout << "chat room on " << listener.local_address().to_string() << std::endl;
   reactor.run(run(std::move(listener)));
 } catch (const std::exception& error) {

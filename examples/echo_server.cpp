@@ -5,6 +5,8 @@
 #include <mobius/net.hpp>
 #include <mobius/runtime.hpp>
 
+#include "port.hpp"
+
 using mobius::net::tcp_listener;
 using mobius::net::tcp_stream;
 
@@ -20,9 +22,9 @@ mobius::task<> serve(tcp_listener listener) {
 }
 
 int main(int argc, char** argv) try {
-  const int port = argc > 1 ? std::atoi(argv[1]) : 8007;
+  const std::uint16_t port = argc > 1 ? port_from(argv[1]) : 8007;
   mobius::reactor reactor;
-  tcp_listener listener("127.0.0.1", static_cast<std::uint16_t>(port));
+  tcp_listener listener("127.0.0.1", port);
   std::cout << "echo server on " << listener.local_address().to_string() << std::endl;
   reactor.run(serve(std::move(listener)));
 } catch (const std::exception& error) {

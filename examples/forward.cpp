@@ -6,6 +6,8 @@
 #include <mobius/runtime.hpp>
 #include <string>
 
+#include "port.hpp"
+
 using mobius::net::tcp_listener;
 using mobius::net::tcp_stream;
 
@@ -40,11 +42,11 @@ int main(int argc, char** argv) try {
     std::cerr << "usage: forward <port> <host> <port there>\n";
     return EXIT_FAILURE;
   }
-  const auto port = [](const char* text) { return static_cast<std::uint16_t>(std::atoi(text)); };
+  const destination to{argv[2], port_from(argv[3])};
   mobius::reactor reactor;
-  tcp_listener listener("127.0.0.1", port(argv[1]), {.max_connections = 1000});
+  tcp_listener listener("127.0.0.1", port_from(argv[1]), {.max_connections = 1000});
   std::cout << "forwarding from " << listener.local_address().to_string() << std::endl;
-  reactor.run(serve(std::move(listener), {argv[2], port(argv[3])}));
+  reactor.run(serve(std::move(listener), to));
 } catch (const std::exception& error) {
   std::cerr << error.what() << '\n';
   return EXIT_FAILURE;

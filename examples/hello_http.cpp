@@ -5,6 +5,8 @@
 #include <mobius/http.hpp>
 #include <string>
 
+#include "port.hpp"
+
 namespace http = mobius::http;
 
 mobius::task<http::response> hello(http::request& asked) {
@@ -13,9 +15,9 @@ mobius::task<http::response> hello(http::request& asked) {
 }
 
 int main(int argc, char** argv) try {
-  const int port = argc > 1 ? std::atoi(argv[1]) : 8008;
+  const std::uint16_t port = argc > 1 ? port_from(argv[1]) : 8008;
   mobius::reactor reactor;
-  mobius::net::tcp_listener listener("127.0.0.1", static_cast<std::uint16_t>(port));
+  mobius::net::tcp_listener listener("127.0.0.1", port);
   std::cout << "http://" << listener.local_address().to_string() << "/" << std::endl;
   http::server site(hello);
   reactor.run(site.serve(listener));

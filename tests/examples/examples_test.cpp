@@ -182,6 +182,21 @@ TEST_CASE("the echo server says which port is taken") {
             " (another program has this port; choose another, or 0): Address already in use\n");
 }
 
+TEST_CASE("an example that is given what is no port says so") {
+  for (const char* program : {"echo_server", "hello_http", "chat_callbacks", "chat_coroutine"}) {
+    for (const std::string text : {"http", "99999", "80x", "-1", ""}) {
+      INFO(program << " '" << text << "'");
+      child example(examples + program, {text});
+      example.finish();
+      CHECK(example.exit_status() == 1);
+      CHECK(example.output() == "'" + text + "' is no port: give a number from 0 to 65535\n");
+    }
+  }
+  child forwarder(examples + "forward", {"0", "localhost", "http"});
+  forwarder.finish();
+  CHECK(forwarder.output() == "'http' is no port: give a number from 0 to 65535\n");
+}
+
 TEST_CASE("hello_http greets") {
   child server(examples + "hello_http", {"0"});
   REQUIRE(server.wait_for("\n"));
