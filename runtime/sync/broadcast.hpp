@@ -79,7 +79,8 @@ class broadcast {
                 "broadcast<T>: T must be copyable and nothrow move-constructible");
 
  public:
-  /// A broadcast that keeps up to `capacity` values (at least one).
+  /// A broadcast that keeps up to `capacity` values (at least one); the room for them is allocated here
+  /// (std::length_error if no memory could hold it).
   explicit broadcast(std::size_t capacity) : capacity_(capacity == 0 ? 1 : capacity) {
     items_.reserve(capacity_);
   }

@@ -66,7 +66,7 @@ class ring_buffer {
   [[gnu::noinline]] void reserve(std::size_t count) {
     if (count > std::allocator_traits<std::allocator<T>>::max_size(allocator()) / 2) {
       throw std::length_error(
-          "channel: no memory holds so many values; an unbounded one grows as it needs to");
+          "channel or broadcast: no memory has room for so many values; give it less capacity");
     }
     std::size_t room = room_ == 0 ? 8 : room_;
     while (room < count) room *= 2;

@@ -227,7 +227,8 @@ TEST_CASE("a broadcast that is closed by who hears of a value keeps that value, 
   });
 }
 
-TEST_CASE("a channel with more places than there is memory is refused") {
+TEST_CASE("a channel or a broadcast with more places than there is memory is refused") {
   const std::size_t half = ~std::size_t{0} / 2 + 2;
   CHECK_THROWS_AS(mobius::channel<int>(half), std::length_error);
+  CHECK_THROWS_AS(mobius::broadcast<int>(half), std::length_error);
 }
