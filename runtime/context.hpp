@@ -272,15 +272,17 @@ class waiter : public node, public leaf {
   /// Enters the context. `open`: go ahead. Otherwise the chain has been cancelled: do nothing
   /// more, and suspend only if `queued`.
   gate arrive(std::coroutine_handle<> h, context* ctx, const std::source_location& where) noexcept {
+    begin_wait(h, ctx, where);
+    if (ctx && ctx->mark_ != cancel_mark::none) [[unlikely]]
+      return stop_on_arrival();
+    return gate::open;
+  }
+  /// The same for a chain that has not been cancelled, as the caller knows.
+  void begin_wait(std::coroutine_handle<> h, context* ctx, const std::source_location& where) noexcept {
     handle_ = h;
     ctx_ = ctx;
-    if (ctx) {
-      ctx->enter(*this, where);
-      if (ctx->mark_ != cancel_mark::none) [[unlikely]]
-        return stop_on_arrival();
-    }
     state_ = state::waiting;
-    return gate::open;
+    if (ctx) ctx->enter(*this, where);
   }
   /// Leaves the context; what await_resume begins with.
   void leave() noexcept {
