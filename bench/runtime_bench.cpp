@@ -4,8 +4,8 @@
 //   runtime_bench --check   also fails if a ratio misses its figure, or anything allocates
 //   runtime_bench --json    ends with a line of JSON for each row of nanoseconds
 //
-// Every figure is the median of several rounds, in which the contestants take turns. Ratios in one
-// run count; the nanoseconds of a shared machine are notes.
+// Every figure is the median of several rounds, in which the contestants take turns, in an order drawn
+// from a printed seed (MOBIUS_SEED). Ratios in one run count; the nanoseconds of a shared machine are notes.
 
 #include <uv.h>
 #include <mobius/runtime.hpp>
@@ -16,10 +16,12 @@
 #include <chrono>
 #include <coroutine>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <functional>
 #include <memory>
+#include <random>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -70,9 +72,17 @@ double median(std::vector<double> all) {
   return all[all.size() / 2];
 }
 
+unsigned drawn_seed() {
+  const char* given = std::getenv("MOBIUS_SEED");
+  return given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
+}
+const unsigned seed = drawn_seed();
+std::mt19937 turns(seed);
+
 void measure(std::vector<contestant*> all, std::size_t count, int rounds = 7) {
   for (contestant* c : all) c->run(count / 10 + 1);
   for (int round = 0; round < rounds; ++round) {
+    std::shuffle(all.begin(), all.end(), turns);
     for (contestant* c : all) {
       const std::size_t before = allocations;
       c->rounds.push_back(c->run(count));
@@ -82,7 +92,8 @@ void measure(std::vector<contestant*> all, std::size_t count, int rounds = 7) {
   for (contestant* c : all) c->ns = median(c->rounds);
 }
 
-/// The median of the ratios of each round: what disturbs a round disturbs its neighbours, too.
+/// The median of the ratios of each round: what disturbs a round disturbs its neighbours, too. What
+/// always comes behind the same one would inherit its caches: so the turns are drawn.
 double ratio(const contestant& of, const contestant& to) {
   std::vector<double> all;
   for (std::size_t i = 0; i < of.rounds.size(); ++i) all.push_back(of.rounds[i] / to.rounds[i]);
@@ -581,7 +592,7 @@ void report_cancel() {
 int main(int argc, char** argv) {
   const bool check = argc > 1 && std::strcmp(argv[1], "--check") == 0;
   const bool json = argc > 1 && std::strcmp(argv[1], "--json") == 0;
-  std::printf("mobius runtime, %s\n\n", __VERSION__);
+  std::printf("mobius runtime, %s, seed %u\n\n", __VERSION__, seed);
   report_calls();
   report_turns();
   report_channels();
