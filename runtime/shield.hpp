@@ -111,24 +111,16 @@ decltype(auto) make_awaitable(F& f, Args&... args) {
 template <class F, class... Args>
 using made_t = std::remove_cvref_t<decltype(make_awaitable(std::declval<F&>(), std::declval<Args&>()...))>;
 
-/// The outcome of what `f` makes; also what it throws instead of making it.
-template <class F>
-task<result<detail::await_result_t<made_t<F>>>> settle(F& f) {
-  using value = result<detail::await_result_t<made_t<F>>>;
-  try {
-    made_t<F> made = make_awaitable(f);
-    value out = co_await outcome_operation<made_t<F>>(made);
-    co_return std::move(out);
-  } catch (...) {
-    co_return value(failure());
-  }
-}
-
-/// Runs a clean-up and notes its error.
+/// Runs a clean-up and notes its error, also one that it throws instead of beginning.
 template <class F>
 task<> clean_up(F& f, std::optional<failure>& error) {
-  auto outcome = co_await settle(f);
-  if (!outcome) error = std::move(outcome.error());
+  try {
+    made_t<F> made = make_awaitable(f);
+    auto outcome = co_await outcome_operation<made_t<F>>(made);
+    if (!outcome) error = std::move(outcome.error());
+  } catch (...) {
+    error = failure();
+  }
 }
 
 }  // namespace detail
@@ -145,22 +137,30 @@ detail::shield_operation<A&&> shield(A&& a) {
 /// Awaits `body`, then `cleanup` out of reach of cancels, whatever became of `body`; then gives
 /// the value of `body` or throws its error. Either is an awaitable or a function that returns one.
 /// A cancel during the clean-up is thrown after it, unless `body` has failed. An error of the
-/// clean-up is thrown if `body` succeeded, else it goes to the unhandled hook.
+/// clean-up is thrown if `body` succeeded, else it goes to the unhandled hook. The memory to run the
+/// clean-up in is taken before `body` begins: for want of it std::bad_alloc is thrown, and neither runs.
 ///
 ///     auto reply = co_await mobius::finally(ask(connection), [&] { return connection.close(); });
 template <class Body, class Cleanup>
 auto finally(Body body, Cleanup cleanup) -> task<await_result_t<detail::made_t<Body>>> {
-  auto outcome = co_await detail::settle(body);
+  using made = detail::made_t<Body>;
   std::optional<failure> error;
   auto cleaning = shield(detail::clean_up(cleanup, error));
+  std::optional<result<detail::await_result_t<made>>> outcome;
+  try {
+    made work = detail::make_awaitable(body);
+    outcome.emplace(co_await detail::outcome_operation<made>(work));
+  } catch (...) {
+    outcome.emplace(failure());
+  }
   const result<void> cleaned = co_await detail::outcome_operation<decltype(cleaning)>(cleaning);
-  if (!outcome) {
+  if (!*outcome) {
     if (error) report_unhandled(*error, "the clean-up of `finally`, after an error");
-    outcome.error().rethrow();
+    outcome->error().rethrow();
   }
   if (error) error->rethrow();
   if (!cleaned) cleaned.error().rethrow();
-  co_return std::move(outcome).value();
+  co_return std::move(*outcome).value();
 }
 
 /// A cancellation point and nothing else: throws `cancelled` if the awaiting chain has been

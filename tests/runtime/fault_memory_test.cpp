@@ -198,6 +198,40 @@ TEST_CASE("no memory for detached work, calls and combinations is an error where
   });
 }
 
+TEST_CASE(
+    "no memory for the clean-up of `finally` is known before its body begins, and no clean-up is skipped",
+    "[fault-53]") {
+  mobius::testing::run([](world&) -> task<> {
+    int tried = 0;
+    bool refused = true;
+    for (long left = 0; refused; ++left) {
+      REQUIRE(left < 20);
+      int begun = 0;
+      int cleaned = 0;
+      // Its frames are large: none that they leave behind does for the clean-up.
+      const auto body = [&]() -> task<std::array<char, 1000>> {
+        ++begun;
+        co_return std::array<char, 1000>();
+      };
+      const auto clean = [&] {
+        ++cleaned;
+        return mobius::yield();
+      };
+      const auto attempt = [&]() -> task<> {
+        const limited_memory memory(left);
+        co_await mobius::finally(body, clean);
+      };
+      const auto outcome = co_await mobius::as_result(attempt());
+      refused = !outcome;
+      if (refused) CHECK(outcome.error().check<std::bad_alloc>());
+      if (!refused) CHECK(begun == 1);
+      CHECK(cleaned >= begun);
+      tried += refused ? 1 : 0;
+    }
+    CHECK(tried > 1);
+  });
+}
+
 TEST_CASE("a branch that has no memory fails when_all, when_any, race and select, and ends the others",
           "[fault-53]") {
   mobius::testing::run([](world& w) -> task<> {
