@@ -79,6 +79,9 @@ void scope::cancel_next() noexcept {
   next->chain.cancel();
 }
 
+// Its frame is being destroyed, and this scope with it.
+void scope::lose_joiner() noexcept { joiner_->scope_ = nullptr; }
+
 void scope::destroyed_with_children() const noexcept {
   const auto& first = static_cast<const detail::scope_child*>(children_.next())->chain;
   const std::string name(detail::name_of(first));
@@ -159,8 +162,13 @@ void scope_join::resume_if_ended(node* n) noexcept {
   if (self.ctx_) self.heed_cancel();
 }
 
+void scope_join::forget() noexcept {
+  if (scope_) scope_->joiner_ = nullptr;
+  scope_ = nullptr;
+}
+
 result<void> scope_join::take(scope& s) noexcept {
-  s.joiner_ = nullptr;
+  forget();
   const bool stopped_now = std::exchange(s.stopped_, false) && asked_;
   if (stopped_now && !s.error_) stop();
   leave();
@@ -185,12 +193,28 @@ bool scope_join::cancel(leaf* l) noexcept {
 
 const leaf_type ready_base::leaf_kind{"the start of a child", &ready_base::cancel};
 
-ready_link::~ready_link() {
-  if (waiting_) waiting_->fail(std::nullopt);
+ready_link& ready_handle::unanswered() const {
+  if (link_ && link_->waiting_) return *link_;
+  throw std::logic_error("started: this child has said already that it is ready, or has ended");
 }
 
-void throw_started_twice() {
-  throw std::logic_error("started: this child has said already that it is ready");
+void ready_handle::swap(ready_handle& other) noexcept {
+  std::swap(link_, other.link_);
+  hold();
+  other.hold();
+}
+
+void ready_handle::hold() noexcept {
+  if (link_) link_->holder_ = this;
+}
+
+void ready_handle::let_go() noexcept {
+  if (link_) link_->holder_ = nullptr;
+}
+
+ready_link::~ready_link() {
+  if (holder_) holder_->link_ = nullptr;
+  if (waiting_) waiting_->fail(std::nullopt);
 }
 
 void ready_base::succeed() noexcept {

@@ -92,6 +92,8 @@ class scope {
   ~scope() {
     if (live_ != 0) [[unlikely]]
       destroyed_with_children();
+    if (joiner_) [[unlikely]]
+      lose_joiner();
     leave_walk();
   }
 
@@ -117,7 +119,7 @@ class scope {
   /// Waits until all children have ended, also those that are started meanwhile; throws the first error.
   /// After `cancel()` it returns normally. A cancel of the await cancels the children, waits for
   /// them, and throws `cancelled`, unless all of them succeeded or one failed. A scope can be used
-  /// again after it; one await at a time, a second one throws std::logic_error.
+  /// again after it; one await at a time, a second one throws std::logic_error. It must outlive the await.
   detail::join_awaiter join() noexcept;
 
   /// Cancels all children for good, and those still to be started. Never fails or allocates.
@@ -143,6 +145,7 @@ class scope {
     if (walk_next_) walk_next_->walk_slot_ = walk_slot_;
     walk_slot_ = nullptr;
   }
+  void lose_joiner() noexcept;
   [[noreturn]] void destroyed_with_children() const noexcept;
 
   detail::list_link children_;  // those that were told of a cancel stand at the end
@@ -174,24 +177,31 @@ class scope_join : public waiter {
 
  protected:
   scope_join() noexcept : waiter(leaf_kind) {}
+  ~scope_join() {
+    if (scope_) [[unlikely]]
+      forget();
+  }
 
   /// Starts to wait; false if there is nothing to wait for.
   bool wait_for(scope& s) noexcept;
   /// The same for a join, which must wait even if the chain has been cancelled.
   bool arrive_and_wait_for(scope& s, std::coroutine_handle<> h, context* ctx,
                            const std::source_location& where);
+  /// The scope has nobody any more to tell of the end of its children; also if the frame that waits is
+  /// destroyed before.
+  void forget() noexcept;
   /// Leaves the context, and gives what the join says when all have ended.
   result<void> take(scope& s) noexcept;
   void begin_locals(scope& s) const noexcept { s.locals_ = ctx_ ? ctx_->locals() : nullptr; }
 
-  scope* scope_ = nullptr;
-
  private:
+  friend class mobius::scope;
   static const leaf_type leaf_kind;
   static bool cancel(leaf* self) noexcept;
   static void resume_if_ended(node* n) noexcept;
   void heed_cancel() noexcept;
 
+  scope* scope_ = nullptr;
   bool asked_ = false;
 };
 

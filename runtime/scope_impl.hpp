@@ -15,6 +15,31 @@ child::promise_type::promise_type(scope& s, Args&...) noexcept : node(&promise_t
 }
 
 class ready_base;
+class ready_link;
+
+/// What a child holds to say that it is ready; it may outlive the child.
+class ready_handle {
+ public:
+  explicit ready_handle(ready_link& l) noexcept : link_(&l) { hold(); }
+  ready_handle(ready_handle&& other) noexcept : link_(std::exchange(other.link_, nullptr)) { hold(); }
+  ready_handle& operator=(ready_handle&& other) noexcept {
+    ready_handle(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~ready_handle() { let_go(); }
+
+ protected:
+  /// The link, if its child has neither said that it is ready nor ended; else throws std::logic_error.
+  ready_link& unanswered() const;
+
+ private:
+  friend class ready_link;
+  void swap(ready_handle& other) noexcept;
+  void hold() noexcept;
+  void let_go() noexcept;
+
+  ready_link* link_;
+};
 
 /// The child's end of a hand-shake; it lives in the driver of the child.
 class ready_link {
@@ -30,10 +55,10 @@ class ready_link {
   ready_base* answer() noexcept { return std::exchange(waiting_, nullptr); }
 
  private:
+  friend class ready_handle;
   ready_base* waiting_;
+  ready_handle* holder_ = nullptr;
 };
-
-[[noreturn]] void throw_started_twice();
 
 /// Waits for a child to be ready.
 class ready_base : public waiter {
@@ -127,26 +152,28 @@ class [[nodiscard("co_await it")]] ready_operation {
 
 }  // namespace detail
 
-/// What a child that was started by `scope::start_ready` calls to say that it is ready.
+/// What a child that was started by `scope::start_ready` calls to say that it is ready. It may be moved to
+/// whoever knows, also out of the child.
 template <class T>
-class started {
+class started : private detail::ready_handle {
  public:
   /// Made by `scope::start_ready`.
-  started(detail::ready_link& link, detail::outcome_slot<T>& value) noexcept : link_(&link), value_(&value) {}
+  started(detail::ready_link& link, detail::outcome_slot<T>& value) noexcept
+      : ready_handle(link), value_(&value) {}
   started(started&& other) noexcept = default;
   started& operator=(started&& other) noexcept = default;
 
-  /// Gives the value to who waits in `start_ready`. Throws std::logic_error the second time.
+  /// Gives the value to who waits in `start_ready`. Throws std::logic_error the second time, and when the
+  /// child has ended.
   template <class... V>
   requires std::is_constructible_v<detail::stored_t<T>, V...>
   void operator()(V&&... value) {
-    if (!link_->waiting()) detail::throw_started_twice();
+    detail::ready_link& link = unanswered();
     value_->set_value(std::forward<V>(value)...);
-    link_->answer()->succeed();
+    link.answer()->succeed();
   }
 
  private:
-  detail::ready_link* link_;
   detail::outcome_slot<T>* value_;
 };
 

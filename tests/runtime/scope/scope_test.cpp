@@ -4,8 +4,14 @@
 #include <mobius/runtime/testing/shake.hpp>
 #include <mobius/runtime/testing/spy.hpp>
 
+#include <chrono>
+#include <coroutine>
+#include <exception>
 #include <memory>
+#include <optional>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/child.hpp"
@@ -269,6 +275,53 @@ TEST_CASE("a join that is cancelled waits for the children all the same") {
   });
 }
 
+namespace {
+
+/// A coroutine of another library, which may be destroyed while it waits.
+class foreign {
+ public:
+  struct promise_type {
+    foreign get_return_object() { return foreign(std::coroutine_handle<promise_type>::from_promise(*this)); }
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+    std::suspend_always final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept { std::terminate(); }
+  };
+  foreign(foreign&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  foreign& operator=(foreign&&) = delete;
+  ~foreign() {
+    if (handle_) handle_.destroy();
+  }
+
+ private:
+  explicit foreign(std::coroutine_handle<promise_type> h) noexcept : handle_(h) {}
+  std::coroutine_handle<promise_type> handle_;
+};
+
+}  // namespace
+
+TEST_CASE("a join whose coroutine is destroyed leaves the scope to another") {
+  mobius::testing::run([](world&) -> task<> {
+    mobius::scope s;
+    auto nap = []() -> task<> { co_await mobius::sleep(1ms); };
+    s.start(nap);
+    {
+      auto join = [&]() -> foreign { co_await s.join(); };
+      const foreign given_up = join();
+    }
+    co_await s.join();
+    CHECK(s.size() == 0);
+    // The same, and the children end while nobody joins.
+    s.start(nap);
+    {
+      auto join = [&]() -> foreign { co_await s.join(); };
+      const foreign given_up = join();
+    }
+    co_await mobius::sleep(2ms);
+    CHECK(s.size() == 0);
+  });
+}
+
 TEST_CASE("a child says that it is ready, with a value, and goes on") {
   shake([](world&) -> task<> {
     bool stopped = false;
@@ -315,6 +368,33 @@ TEST_CASE("a child cannot be ready twice") {
       });
     };
     co_await with_scope(body);
+  });
+}
+
+TEST_CASE("a `started` that outlives its child says so, and tells nobody of its end") {
+  mobius::testing::run([](world&) -> task<> {
+    std::optional<mobius::started<int>> kept;
+    auto body = [&](scope& s) -> task<> {
+      auto hand_out = [&](mobius::started<int> ready) -> task<> {
+        kept.emplace(std::move(ready));
+        CHECK_THROWS_WITH(ready(1), Contains("ready, or has ended"));
+        co_return;
+      };
+      const auto first = co_await mobius::as_result(s.start_ready<int>(hand_out));
+      CHECK_THAT(first.error().what(), Contains("without calling `started`"));
+      CHECK_THROWS_WITH((*kept)(1), Contains("ready, or has ended"));
+      // Another one may take its place, be moved, and be called from outside its child.
+      auto hand_out_and_wait = [&](mobius::started<int> ready) -> task<> {
+        *kept = std::move(ready);
+        co_await mobius::sleep(1ms);
+        mobius::started<int> moved(std::move(*kept));
+        moved(2);
+      };
+      const int second = co_await s.start_ready<int>(hand_out_and_wait);
+      CHECK(second == 2);
+    };
+    co_await with_scope(body);
+    CHECK_THROWS_WITH((*kept)(3), Contains("ready, or has ended"));
   });
 }
 
