@@ -16,7 +16,11 @@ struct server {
 class echo final : public mobius::net::protocol {
  public:
   explicit echo(server* s) noexcept : server_(*s) {}
-  void connection_made() override { server_.open.opened(); }
+  void connection_made() override {
+    server_.open.opened();
+    // Receives no more than it can send: the coroutines do so by themselves.
+    transport().register_producer(transport(), mobius::net::producer_kind::push);
+  }
   void lease_received(mobius::lease data) override {
     server_.stats.echoed(data.size());
     transport().write(std::move(data));
