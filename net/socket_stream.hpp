@@ -47,8 +47,8 @@ class socket_stream {
   /// Waits for bytes and puts up to `to.size()` of them there; gives how many, 0 at the end of the
   /// stream. `to` is the caller's and must live until then: with room for 32 KiB or more, and while
   /// full buffers keep coming, the kernel writes there directly, and then the await may be cancelled
-  /// but not destroyed. Cancel: bytes that have come are given, otherwise none is lost. Else as
-  /// `receive`.
+  /// but not destroyed. Cancel: no byte is lost; those that have come by then are the next read's. Else
+  /// as `receive`.
   detail::read_some_operation read_some(std::span<std::byte> to) {
     return detail::read_some_operation(state("read_some"), to);
   }

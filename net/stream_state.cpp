@@ -87,7 +87,8 @@ void stream_state::arm(bool starved) {
 void stream_state::start_receive() {
   choose_pool();
   core::request r{.opcode = IORING_OP_RECV, .fd = fd_};
-  r.priority = IORING_RECV_MULTISHOT;
+  once_ = wants_once();
+  if (!once_) r.priority = IORING_RECV_MULTISHOT;
   // With no buffer left, a receive fails at once even when there is nothing to receive.
   if (pool_->dry()) r.priority |= IORING_RECVSEND_POLL_FIRST;
   r.entry_flags = IOSQE_BUFFER_SELECT;
@@ -99,15 +100,16 @@ void stream_state::start_receive() {
 
 // Only when nothing is queued, as the chain of what is has its buffers in one pool.
 void stream_state::choose_pool() noexcept {
-  if (fills_buffers() && !has_large_buffers()) {
-    if (core::buffer_pool* large = reactor_.service<core::buffers>().large()) {
-      pool_ = large;
-    } else {
-      full_in_a_row_ = 0;
-    }
-  } else if (full_in_a_row_ == 0 && has_large_buffers()) {
-    pool_ = &reactor_.service<core::buffers>().small();
-  }
+  if (filling_ == has_large_buffers()) return;
+  core::buffers& all = reactor_.service<core::buffers>();
+  core::buffer_pool* large = filling_ ? all.large() : nullptr;
+  pool_ = large ? large : &all.small();
+  if (!large) use_small_buffers();
+}
+
+void stream_state::use_small_buffers() noexcept {
+  full_in_a_row_ = 0;
+  filling_ = false;
 }
 
 void stream_state::receive_into(read_waiter& reader) {
@@ -129,6 +131,13 @@ void stream_state::receive_into(read_waiter& reader) {
 void stream_state::on_receive(core::completion_handler* self, std::int32_t result,
                               std::uint32_t flags) noexcept {
   stream_state& s = static_cast<receiving*>(self)->stream;
+  // Unix sockets have told it only of late.
+  s.more_ = (flags & IORING_CQE_F_SOCK_NONEMPTY) != 0 || s.peer_.sin6_family == AF_UNIX;
+  if (s.more_) {
+    s.outpaced_ = 3;
+  } else if (s.outpaced_ > 0) {
+    --s.outpaced_;
+  }
   if (s.direct_) {
     s.on_direct(result);
   } else {
@@ -150,7 +159,7 @@ void stream_state::on_multishot(std::int32_t result, std::uint32_t flags) noexce
   } else if (result == -ENOBUFS) {
     starved = !pool_->replenish();
     if (starved && has_large_buffers()) {
-      full_in_a_row_ = 0;
+      use_small_buffers();
       starved = false;
     }
   } else if (result != -ECANCELED || !(pausing_ || closing_)) {
@@ -169,8 +178,11 @@ void stream_state::on_direct(std::int32_t result) noexcept {
   direct_ = false;
   read_waiter& reader = *reader_;
   if (result > 0) {
-    if (static_cast<std::uint32_t>(result) < core::buffer_pool::small.buffer_size()) full_in_a_row_ = 0;
-    reader.received_ = static_cast<std::uint32_t>(result);
+    const auto size = static_cast<std::uint32_t>(result);
+    note_size(size);
+    const std::byte* const bytes = reader.spare_ ? reader.spare_->bytes : reader.into_.data();
+    if (reader.cancel_asked_ && !closing_ && keep({bytes, size})) return reader.interrupted();
+    reader.received_ = size;
     reader.ready();
   } else if (result == 0) {
     ended_ = true;
@@ -185,6 +197,14 @@ void stream_state::on_direct(std::int32_t result) noexcept {
   }
 }
 
+// Without memory for them the read gives them after all.
+bool stream_state::keep(std::span<const std::byte> bytes) noexcept try {
+  kept_ = std::make_unique<kept_bytes>(bytes);
+  return true;
+} catch (const std::bad_alloc&) {
+  return false;
+}
+
 void stream_state::queue_buffer(std::uint16_t id, std::uint32_t size) noexcept {
   pool_->taken(id, size);
   pool_->info(id) = {core::buffer_pool::none, 0, size};
@@ -194,15 +214,20 @@ void stream_state::queue_buffer(std::uint16_t id, std::uint32_t size) noexcept {
     pool_->info(last_).next = id;
   }
   last_ = id;
-  if (size >= core::buffer_pool::small.buffer_size()) {
-    if (full_in_a_row_ < full_before_large) ++full_in_a_row_;
-  } else if (!has_large_buffers()) {
-    full_in_a_row_ = 0;
-  } else if (full_in_a_row_ > 0) {
-    --full_in_a_row_;
-  }
+  note_size(size);
   // Nobody takes them: stop receiving.
   if (std::size_t{++queued_} << pool_->shape().size_shift >= max_queued) pause_receiving();
+}
+
+// A message that just fits a small buffer is no reason for a larger one: more must have been there.
+void stream_state::note_size(std::uint32_t size) noexcept {
+  constexpr std::uint32_t full = core::buffer_pool::small.buffer_size();
+  if (size > full || (size == full && more_)) {
+    if (full_in_a_row_ < full_before_large) ++full_in_a_row_;
+    if (full_in_a_row_ == full_before_large) filling_ = true;
+  } else if (!filling_ || --full_in_a_row_ == 0) {
+    use_small_buffers();
+  }
 }
 
 // What is on its way is still queued, nothing is lost.
@@ -219,10 +244,15 @@ void stream_state::pop_buffer() noexcept {
 }
 
 void stream_state::drop_input() noexcept {
+  kept_.reset();
   while (first_ != core::buffer_pool::none) pop_buffer();
 }
 
 lease stream_state::take_lease() {
+  if (kept_) {
+    kept_bytes& all = *kept_.release();
+    return {all, all.left().data(), static_cast<std::uint32_t>(all.left().size())};
+  }
   if (first_ == core::buffer_pool::none) return {};
   const std::uint16_t id = first_;
   const auto& entry = pool_->info(id);
@@ -233,6 +263,12 @@ lease stream_state::take_lease() {
 
 std::size_t stream_state::take_bytes(std::span<std::byte> to) {
   std::size_t done = 0;
+  if (kept_) {
+    done = std::min(to.size(), kept_->left().size());
+    std::memcpy(to.data(), kept_->left().data(), done);
+    kept_->begin += done;
+    if (kept_->left().empty()) kept_.reset();
+  }
   while (done < to.size() && first_ != core::buffer_pool::none) {
     auto& entry = pool_->info(first_);
     const std::size_t part = std::min<std::size_t>(to.size() - done, entry.end - entry.begin);
@@ -319,8 +355,7 @@ bool read_waiter::arrived() noexcept {
   leave();
   if (was_stopped()) return false;
   if (stream_.reader_ == this) stream_.reader_ = nullptr;
-  return result_ == 0 &&
-         (received_ != 0 || stream_.first_ != core::buffer_pool::none || stream_.receive_error_ == 0);
+  return result_ == 0 && (received_ != 0 || stream_.has_bytes() || stream_.receive_error_ == 0);
 }
 
 failure read_waiter::error() const {

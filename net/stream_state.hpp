@@ -3,16 +3,18 @@
 // kernel on it, keep alive. The handle may go at any time; the last completion closes the
 // descriptor and frees the block. TCP, unix and socket pairs all are this one.
 //
-// Receiving has two ways. Normally it is multishot into the reactor's buffers. For a reader that
-// takes large amounts while full buffers keep coming, and when the reactor has no buffer left, it
-// is single-shot into the reader's own memory (`direct`). It changes over only when nothing is
-// armed and nothing is queued, so no byte overtakes another.
+// Receiving has three ways. Normally it is multishot into the reactor's buffers. While more keeps coming than
+// full buffers take it is single-shot into larger ones: what a multishot receives ahead of its reader goes
+// cold in the cache meanwhile. For a reader that has room for large amounts then, and when the reactor has
+// no buffer left, it is single-shot into the reader's own memory (`direct`). It changes over only when
+// nothing is armed and nothing is queued, so no byte overtakes another.
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "../runtime/buffer_pool.hpp"
 #include "../runtime/context.hpp"
@@ -51,6 +53,20 @@ struct stream_counter {
   using function = void (*)(stream_counter*) noexcept;
   explicit stream_counter(function f) noexcept : ended(f) {}
   function ended;
+};
+
+/// Bytes that came into the memory of a read whose cancel was too late for them: the next read takes them.
+struct kept_bytes final : core::buffer_owner {
+  explicit kept_bytes(std::span<const std::byte> all)
+      : buffer_owner(&kept_bytes::free_it), bytes(all.begin(), all.end()) {}
+
+  std::span<const std::byte> left() const noexcept { return std::span(bytes).subspan(begin); }
+
+  std::vector<std::byte> bytes;
+  std::size_t begin = 0;
+
+ private:
+  static void free_it(buffer_owner* self, std::uint16_t) noexcept { delete static_cast<kept_bytes*>(self); }
 };
 
 /// Someone who waits for bytes to arrive.
@@ -203,31 +219,31 @@ class stream_state : public core::pooled, private open_socket {
 
   ~stream_state();
 
-  bool has_input() const noexcept {
-    return first_ != core::buffer_pool::none || ended_ || receive_error_ != 0;
-  }
+  bool has_bytes() const noexcept { return kept_ || first_ != core::buffer_pool::none; }
+  bool has_input() const noexcept { return has_bytes() || ended_ || receive_error_ != 0; }
   bool reader_waits() const noexcept { return reader_ && reader_->waits(); }
   bool suits_directly(const read_waiter& r) const noexcept {
-    return r.into_.size() >= large_read && fills_buffers();
+    return r.into_.size() >= large_read && filling_;
   }
-  bool fills_buffers() const noexcept { return full_in_a_row_ >= full_before_large; }
   bool has_large_buffers() const noexcept { return pool_->shape().group == core::buffer_pool::large.group; }
-  /// The receive under way is not what it should be for this reader: into its memory, or into larger or
-  /// smaller buffers.
+  bool wants_once() const noexcept { return outpaced_ != 0 && has_large_buffers(); }
+  /// The receive under way is not what it should be for this reader: into its memory, into larger or
+  /// smaller buffers, or no more than it takes.
   bool misfits(const read_waiter& r) const noexcept {
-    if (suits_directly(r)) return true;
-    return has_large_buffers() ? full_in_a_row_ == 0 : fills_buffers();
+    return suits_directly(r) || filling_ != has_large_buffers() || (!once_ && wants_once());
   }
   void choose_pool() noexcept;
-  void prefer_direct() noexcept;
+  void note_size(std::uint32_t size) noexcept;
+  void use_small_buffers() noexcept;
   void arm(bool starved = false);
   void start_receive();
   void receive_into(read_waiter& r);
   void on_multishot(std::int32_t result, std::uint32_t flags) noexcept;
   void on_direct(std::int32_t result) noexcept;
+  bool keep(std::span<const std::byte> bytes) noexcept;
   void pause_receiving() noexcept;
   void queue_buffer(std::uint16_t id, std::uint32_t size) noexcept;
-  /// The next received buffer, or an empty lease at the end; the queue or the end must be there.
+  /// The next bytes received, or an empty lease at the end; either must be there.
   lease take_lease();
   std::size_t take_bytes(std::span<std::byte> to);
   void pop_buffer() noexcept;
@@ -254,6 +270,7 @@ class stream_state : public core::pooled, private open_socket {
   write_waiter* first_write_ = nullptr;
   write_waiter* last_write_ = nullptr;
   close_awaiter* closer_ = nullptr;
+  std::unique_ptr<kept_bytes> kept_;  // older than what is queued
   stream_counter* counter_;
   int fd_;
   std::int32_t receive_error_ = 0;
@@ -261,7 +278,8 @@ class stream_state : public core::pooled, private open_socket {
   std::uint16_t first_ = core::buffer_pool::none;
   std::uint16_t last_ = core::buffer_pool::none;
   std::uint16_t queued_ = 0;
-  std::uint8_t full_in_a_row_ = 0;  // with large buffers each smaller piece takes one off
+  std::uint8_t full_in_a_row_ = 0;  // while `filling_` each smaller piece takes one off
+  std::uint8_t outpaced_ = 0;       // not zero if one of the last receives left something
   bool armed_ = false;              // a receive is in flight
   bool direct_ = false;             // it goes into the reader's memory
   bool pausing_ = false;      // its cancel has been asked for: nobody takes the buffers, or soon directly
@@ -271,6 +289,9 @@ class stream_state : public core::pooled, private open_socket {
   bool closing_ = false;
   bool keep_input_ = false;  // while closing: the descriptor is handed on, with what is unread
   bool idle_ = false;
+  bool filling_ = false;  // full buffers keep coming
+  bool more_ = false;     // the last receive left something in the socket
+  bool once_ = false;     // the receive into a buffer of the reactor's is no multishot
   std::uint32_t references_ = 1;
   sockaddr_in6 peer_{};  // room for both families; the name of a unix peer is left to the kernel
 };

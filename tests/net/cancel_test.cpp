@@ -75,7 +75,7 @@ TEST_CASE("the same in shaken orders of events") {
   mobius::testing::shake(undisturbed, 30);
 }
 
-TEST_CASE("a direct read cancelled at every moment gives its bytes or leaves them to the next read") {
+TEST_CASE("a direct read cancelled at every moment leaves its bytes to the next read") {
   const kind k = GENERATE(from_range(test::every_kind));
   INFO(k);
   for (int moment = 0; moment < 60; ++moment) {
@@ -89,7 +89,10 @@ TEST_CASE("a direct read cancelled at every moment gives its bytes or leaves the
           auto stop = [](int turns) -> task<> { co_await test::settle(turns); };
           auto first = mobius::when_any(s.read_some(std::span(room)), stop(all.size() > 200'000 ? at : 1000));
           auto [index, value] = co_await std::move(first);
-          if (index == 0) all.append(room.data(), std::get<0>(value));
+          if (index != 0) continue;
+          const std::size_t count = std::get<0>(value);
+          if (count == 0) break;  // bytes are missing
+          all.append(room.data(), count);
         }
         co_return all;
       };
