@@ -33,9 +33,9 @@ class scrambled_stream {
   task<lease> receive() {
     lease raw = co_await inner_.receive();
     if (raw.empty()) co_return lease();
-    auto* own = new mobius::detail::spare_buffer;
-    std::transform(raw.bytes().begin(), raw.bytes().end(), own->bytes, scrambled_byte);
-    co_return lease(*own, own->bytes, static_cast<std::uint32_t>(raw.size()));
+    auto* own = new mobius::net::detail::kept_bytes(raw.bytes());
+    std::transform(own->bytes.begin(), own->bytes.end(), own->bytes.begin(), scrambled_byte);
+    co_return lease(*own, own->bytes.data(), static_cast<std::uint32_t>(raw.size()));
   }
   task<std::size_t> read_some(std::span<std::byte> to) {
     const std::size_t size = co_await inner_.read_some(to);
