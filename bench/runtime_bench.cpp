@@ -7,18 +7,14 @@
 // Every figure is the median of several rounds, in which the contestants take turns, in an order drawn
 // from a printed seed (MOBIUS_SEED). Ratios in one run count; the nanoseconds of a shared machine are notes.
 
-#include <uv.h>
 #include <mobius/runtime.hpp>
 
 #include <algorithm>
-#include <asio.hpp>
-#include <asio/experimental/channel.hpp>
 #include <chrono>
 #include <coroutine>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <functional>
 #include <memory>
 #include <random>
@@ -30,6 +26,8 @@
 
 #include "allocations.hpp"
 #include "runtime_frames.hpp"
+#include "runtime_peers.hpp"
+#include "thread_time.hpp"
 
 using namespace std::chrono_literals;
 using mobius::task;
@@ -46,26 +44,6 @@ struct contestant {
   double allocated = 0;             // an operation
   std::vector<double> rounds = {};  // nanoseconds of each
 };
-
-/// The processor time of this thread: nothing here waits, and other programs are none of its business.
-struct timer_clock {
-  using duration = std::chrono::nanoseconds;
-  using time_point = std::chrono::time_point<timer_clock, duration>;
-
-  static time_point now() {
-    timespec t{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return time_point(std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec));
-  }
-};
-
-template <class F>
-double timed(std::size_t count, F&& f) {
-  const auto begin = timer_clock::now();
-  f();
-  const std::chrono::duration<double, std::nano> took = timer_clock::now() - begin;
-  return took.count() / static_cast<double>(count);
-}
 
 double median(std::vector<double> all) {
   std::sort(all.begin(), all.end());
@@ -169,10 +147,9 @@ double in_reactor(std::size_t count, F body) {
   }());
   double ns = 0;
   auto main = [&]() -> task<> {
-    const auto begin = timer_clock::now();
+    const double begin = thread_ns();
     co_await body(count);
-    ns = std::chrono::duration<double, std::nano>(timer_clock::now() - begin).count() /
-         static_cast<double>(count);
+    ns = (thread_ns() - begin) / static_cast<double>(count);
   };
   reactor.run(main());
   return ns;
@@ -318,115 +295,20 @@ task<> idle_timers(std::size_t pending, std::size_t count, double& ns) {
     wheel.add(all[i], now + 3'600'000'000'000 + static_cast<std::int64_t>(i) * 1000);
   }
   quiet mine;
-  const auto begin = timer_clock::now();
+  const double begin = thread_ns();
   for (std::size_t i = 0; i < count; ++i) {
     wheel.add(mine, now + 1'000'000'000 + static_cast<std::int64_t>(i & 1023) * 1'000'000);
     wheel.cancel(mine);
   }
-  const std::chrono::duration<double, std::nano> took = timer_clock::now() - begin;
+  const double took = thread_ns() - begin;
   for (auto& t : all) wheel.cancel(t);
-  ns = took.count() / static_cast<double>(count);
+  ns = took / static_cast<double>(count);
   co_return;
 }
 
 double timer_cost(std::size_t pending, std::size_t count) {
   double ns = 0;
   in_reactor(count, [&](std::size_t n) { return idle_timers(pending, n, ns); });
-  return ns;
-}
-
-// --- Asio --------------------------------------------------------------------------------------
-
-template <class T>
-using asio_task = asio::awaitable<T, asio::io_context::executor_type>;
-constexpr asio::use_awaitable_t<asio::io_context::executor_type> use_asio;
-
-template <class F>
-double in_asio(std::size_t count, F body) {
-  asio::io_context io(1);
-  double ns = 0;
-  auto main = [&]() -> asio_task<void> {
-    const auto begin = timer_clock::now();
-    co_await body(io, count);
-    ns = std::chrono::duration<double, std::nano>(timer_clock::now() - begin).count() /
-         static_cast<double>(count);
-  };
-  asio::co_spawn(io, main(), asio::detached);
-  io.run();
-  return ns;
-}
-
-__attribute__((noinline)) asio_task<int> asio_child(int n) { co_return n; }
-
-asio_task<void> asio_await(asio::io_context&, std::size_t count) {
-  int sum = 0;
-  for (std::size_t i = 0; i < count; ++i) sum += co_await asio_child(static_cast<int>(i & 1));
-  static_cast<void>(sum);
-}
-
-asio_task<void> asio_yield(asio::io_context& io, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) co_await asio::post(io, use_asio);
-}
-
-asio_task<void> asio_nothing() { co_return; }
-
-asio_task<void> asio_spawn(asio::io_context& io, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) co_await asio::co_spawn(io, asio_nothing(), use_asio);
-}
-
-using asio_channel =
-    asio::experimental::channel<asio::io_context::executor_type, void(asio::error_code, int)>;
-
-asio_task<void> asio_send(asio_channel& c, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) co_await c.async_send(asio::error_code(), 1, use_asio);
-}
-
-asio_task<void> asio_through_channel(asio::io_context& io, std::size_t count, std::size_t capacity) {
-  asio_channel c(io.get_executor(), capacity);
-  asio::co_spawn(io, asio_send(c, count), asio::detached);
-  for (std::size_t i = 0; i < count; ++i) co_await c.async_receive(use_asio);
-}
-
-double asio_timer_cost(std::size_t pending, std::size_t count) {
-  asio::io_context io(1);
-  std::vector<std::unique_ptr<asio::steady_timer>> all;
-  for (std::size_t i = 0; i < pending; ++i) {
-    all.push_back(std::make_unique<asio::steady_timer>(io, 3600s + std::chrono::microseconds(i)));
-    all.back()->async_wait([](const asio::error_code&) {});
-  }
-  asio::steady_timer mine(io);
-  const double ns = timed(count, [&] {
-    for (std::size_t i = 0; i < count; ++i) {
-      mine.expires_after(1s + std::chrono::milliseconds(i & 1023));
-      mine.async_wait([](const asio::error_code&) {});
-      mine.cancel();
-      if ((i & 1023) == 0) io.poll();
-    }
-  });
-  for (auto& t : all) t->cancel();
-  io.run();
-  return ns;
-}
-
-// --- libuv -------------------------------------------------------------------------------------
-
-double uv_timer_cost(std::size_t pending, std::size_t count) {
-  uv_loop_t loop;
-  uv_loop_init(&loop);
-  std::vector<uv_timer_t> all(pending + 1);
-  for (auto& t : all) uv_timer_init(&loop, &t);
-  const auto quiet = [](uv_timer_t*) {};
-  for (std::size_t i = 0; i < pending; ++i) uv_timer_start(&all[i], quiet, 3'600'000 + i / 1000, 0);
-  uv_timer_t* mine = &all[pending];
-  const double ns = timed(count, [&] {
-    for (std::size_t i = 0; i < count; ++i) {
-      uv_timer_start(mine, quiet, 1000 + (i & 1023), 0);
-      uv_timer_stop(mine);
-    }
-  });
-  for (auto& t : all) uv_close(reinterpret_cast<uv_handle_t*>(&t), nullptr);
-  uv_run(&loop, UV_RUN_DEFAULT);
-  uv_loop_close(&loop);
   return ns;
 }
 
@@ -459,7 +341,7 @@ void expect_no_allocation(const contestant& c) {
 void report_calls() {
   contestant raw{"raw pooled coroutine", raw_await};
   contestant ours{"await of a task", [](std::size_t n) { return in_reactor(n, await_children); }};
-  contestant theirs{"await of an Asio awaitable", [](std::size_t n) { return in_asio(n, asio_await); }};
+  contestant theirs{"await of an Asio awaitable", asio_await};
   measure({&raw, &ours, &theirs}, 20'000, 121);
   std::puts("Awaiting a child");
   for (const auto* c : {&raw, &ours, &theirs}) row(c->name.c_str(), c->ns);
@@ -473,7 +355,7 @@ void report_turns() {
   contestant bare{"bare suspension through the ready queue",
                   [](std::size_t n) { return in_reactor(n, suspend_bare); }};
   contestant ours{"yield to the next turn", [](std::size_t n) { return in_reactor(n, yield_turns); }};
-  contestant theirs{"Asio: post", [](std::size_t n) { return in_asio(n, asio_yield); }};
+  contestant theirs{"Asio: post", asio_yield};
   contestant locks{"mutex: lock, suspend once, hand over",
                    [](std::size_t n) { return in_reactor(n, hand_over); }};
   const std::vector<contestant*> all{&raw, &bare, &ours, &theirs, &locks};
@@ -487,11 +369,7 @@ void report_turns() {
 }
 
 contestant asio_items(const char* name, std::size_t capacity) {
-  return {name, [capacity](std::size_t n) {
-            return in_asio(n, [capacity](asio::io_context& io, std::size_t m) {
-              return asio_through_channel(io, m, capacity);
-            });
-          }};
+  return {name, [capacity](std::size_t n) { return asio_through_channel(n, capacity); }};
 }
 
 void report_channels() {
@@ -524,7 +402,7 @@ void report_scopes() {
   contestant ours{"scope: start and join one", [](std::size_t n) { return in_reactor(n, start_and_join); }};
   contestant many{"scope: start and join a hundred, each",
                   [](std::size_t n) { return in_reactor(n, start_hundreds); }};
-  contestant theirs{"Asio: co_spawn and wait", [](std::size_t n) { return in_asio(n, asio_spawn); }};
+  contestant theirs{"Asio: co_spawn and wait", asio_spawn};
   measure({&ours, &many, &theirs}, 100'000, 15);
   std::puts("Starting tasks");
   for (const auto* c : {&ours, &many, &theirs}) row(c->name.c_str(), c->ns);

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
-#include <ctime>
 #include <mobius/runtime.hpp>
 #include <vector>
 
 #include "../allocations.hpp"
+#include "../thread_time.hpp"
 
 namespace bench {
 
@@ -25,19 +25,13 @@ struct contestant {
   double allocated = 0;
 };
 
-inline double processor_ns() {
-  timespec t{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
-}
-
 /// One round of one contestant.
 inline mobius::task<> measure(contestant& c) {
   const auto count = static_cast<double>(c.times * c.steps);
   const std::size_t before = allocations;
-  const double begin = processor_ns();
+  const double begin = thread_ns();
   for (std::size_t i = 0; i < c.times; ++i) co_await c.run();
-  c.ns.push_back((processor_ns() - begin) / count);
+  c.ns.push_back((thread_ns() - begin) / count);
   c.allocated = static_cast<double>(allocations - before) / count;
 }
 
