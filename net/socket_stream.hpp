@@ -36,10 +36,10 @@ class socket_stream {
   void swap(socket_stream& other) noexcept { std::swap(state_, other.state_); }
 
   /// Waits for bytes and gives them in the buffer they arrived in, without a copy; an empty lease
-  /// at the end of the stream. At most 64 KiB at a time. Cancel: ends the wait and loses no byte.
-  /// A second reader meanwhile fails with EBUSY; writes may overlap. The buffer is the caller's
-  /// until the lease is dropped; hold few and not for long, as all streams share them. Throws
-  /// std::system_error naming the peer ("read from 10.0.0.1:80: Connection reset by peer").
+  /// at the end of the stream. At most 64 KiB at a time, or what a cancelled `read_some` left. Cancel: ends
+  /// the wait and loses no byte. A second reader meanwhile fails with EBUSY; writes may overlap. The
+  /// buffer is the caller's until the lease is dropped; hold few and not for long, as all streams share
+  /// them. Throws std::system_error naming the peer ("read from 10.0.0.1:80: Connection reset by peer").
   ///
   ///     while (mobius::lease data = co_await stream.receive()) co_await stream.write_all(data);
   detail::receive_operation receive() { return detail::receive_operation(state("receive")); }

@@ -1,24 +1,12 @@
 // The load for the echo servers: a closed loop from one thread. Each of N connections keeps `depth` messages
 // on the way; every echo is answered by the next message, and every byte that returns is checked.
-//
-// echo_load --port N [--connections 64] [--active N] [--size 64] [--depth 1] [--warmup 10000]
-//           [--messages 100000] [--time-limit 30]
-//
-// With --active only so many of the connections, evenly spread, send; the others stay open and silent.
-//
-// The first `warmup` echoes are not measured, the next `messages` are, and one more window of
-// active connections x depth messages keeps the load full until the measured ones are back. It prints one
-// line:
-//   {"messages": M, "cpu_ns": own CPU time, "wall_ns": T, "p50_ns": N, "p99_ns": N, "p999_ns": N, "max_ns":
-//   N}
-// Latency runs from the turn that queued a message to the turn that saw the last byte of its echo. A wrong
-// byte, a closed connection or the time limit ends it with a text on stderr and status 1.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
+// load_options.hpp has its options. The first `warmup` echoes are not measured, the next `messages` are, and
+// one more window of active connections x depth messages keeps the load full until the measured ones are
+// back. It prints one line of JSON: the messages, its own CPU time, the wall time, and the latency's p50,
+// p99, p99.9 and maximum in ns. Latency runs from the turn that queued a message to the turn that saw the
+// last byte of its echo. A wrong byte, a closed connection or the time limit ends it with a text on stderr
+// and status 1.
 #include <sys/time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -27,22 +15,13 @@
 #include <vector>
 
 #include "histogram.hpp"
+#include "load_options.hpp"
 #include "pattern.hpp"
 #include "raw_ring.hpp"
+#include "raw_socket.hpp"
 #include "server_stats.hpp"
 
 namespace {
-
-struct load_options {
-  std::uint16_t port = 0;
-  std::uint64_t connections = 64;
-  std::uint64_t active = 0;  ///< of the connections, 0: all
-  std::uint64_t size = 64;
-  std::uint64_t depth = 1;
-  std::uint64_t warmup = 10'000;
-  std::uint64_t messages = 100'000;
-  std::uint64_t time_limit = 30;
-};
 
 volatile std::sig_atomic_t late = 0;
 
@@ -59,12 +38,11 @@ struct connection {
 
 class load {
  public:
-  explicit load(const load_options& options);
+  explicit load(const bench::load_options& options);
   void run();
   void print() const;
 
  private:
-  void connect_all();
   void issue(connection& peer, std::uint64_t messages);
   void send(connection& peer);
   void receive(connection& peer);
@@ -74,7 +52,7 @@ class load {
   void mark(std::uint64_t& cpu, std::uint64_t& wall);
   [[noreturn]] void fail(const connection& peer, const char* what) const;
 
-  load_options options_;
+  const bench::load_options options_;
   std::uint64_t total_;
   std::size_t capacity_;
   bench::pattern pattern_;
@@ -90,7 +68,7 @@ class load {
 constexpr std::size_t largest_transfer = 256 * 1024;
 constexpr std::uint64_t sent_bit = 1;
 
-load::load(const load_options& options)
+load::load(const bench::load_options& options)
     : options_(options),
       total_(options.warmup + options.messages + options.active * options.depth),
       capacity_(std::min<std::size_t>(options.size * options.depth, largest_transfer)),
@@ -101,29 +79,7 @@ load::load(const load_options& options)
     peer.origin = index * 7'919;
     peer.started.resize(options_.depth);
     peer.buffer.reset(new std::byte[capacity_]{});
-  }
-  connect_all();
-}
-
-// Source addresses 127.0.0.1 to 127.0.0.8 in turn: one alone has only 28 000 ports to give.
-void load::connect_all() {
-  const int on = 1;
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  for (connection& peer : peers_) {
-    peer.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (peer.fd < 0) bench::die("socket (raise the limit of open files: ulimit -n)", errno);
-    setsockopt(peer.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(peer.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    const auto host = static_cast<std::uint32_t>(&peer - peers_.data()) % 8;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + host);
-    address.sin_port = 0;
-    if (bind(peer.fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) bench::die("bind", errno);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(options_.port);
-    if (connect(peer.fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-      bench::die("connect 127.0.0.1", errno);
-    }
+    peer.fd = bench::connected_socket(static_cast<std::uint16_t>(options_.port), index);
   }
 }
 
@@ -145,7 +101,6 @@ void load::run() {
       on_received(peer, cqe.res);
     });
   }
-  for (const connection& peer : peers_) close(peer.fd);
 }
 
 void load::issue(connection& peer, std::uint64_t messages) {
@@ -230,55 +185,15 @@ void load::print() const {
               latency_.quantile(0.99), latency_.quantile(0.999), latency_.max());
 }
 
-load_options parse(int argc, char** argv) {
-  load_options options;
-  for (int i = 1; i < argc; i += 2) {
-    const std::string_view name = argv[i];
-    const std::uint64_t value = bench::parse_number(name, argv[i + 1]);
-    if (name == "--port") {
-      options.port = static_cast<std::uint16_t>(value);
-    } else if (name == "--connections") {
-      options.connections = value;
-    } else if (name == "--active") {
-      options.active = value;
-    } else if (name == "--size") {
-      options.size = value;
-    } else if (name == "--depth") {
-      options.depth = value;
-    } else if (name == "--warmup") {
-      options.warmup = value;
-    } else if (name == "--messages") {
-      options.messages = value;
-    } else if (name == "--time-limit") {
-      options.time_limit = value;
-    } else {
-      std::fprintf(stderr, "echo_load does not know the option %s\n", argv[i]);
-      std::exit(2);
-    }
-  }
-  if (options.active == 0) options.active = options.connections;
-  if (options.port != 0 && options.active <= options.connections && options.connections != 0 &&
-      options.size != 0 && options.depth != 0)
-    return options;
-  std::fprintf(
-      stderr,
-      "echo_load needs --port, connections, size and depth above 0, and active at most connections\n");
-  std::exit(2);
-}
-
-void on_alarm(int) { late = 1; }
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  const load_options options = parse(argc, argv);
+  const bench::load_options options(argc, argv);
   struct sigaction action {};
-  action.sa_handler = on_alarm;
+  action.sa_handler = [](int) { late = 1; };
   sigaction(SIGALRM, &action, nullptr);
   // Repeats, so that a wait begun just after the first one ends as well.
-  itimerval limit{};
-  limit.it_value.tv_sec = static_cast<time_t>(options.time_limit);
-  limit.it_interval.tv_sec = 1;
+  const itimerval limit{{1, 0}, {static_cast<time_t>(options.time_limit), 0}};
   setitimer(ITIMER_REAL, &limit, nullptr);
   load generator(options);
   generator.run();

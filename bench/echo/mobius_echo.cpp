@@ -71,6 +71,10 @@ mobius::task<> serve(server& s) {
 int main(int argc, char** argv) {
   bench::server_options options = bench::parse_server_options(argc, argv);
   const bool read_some = options.rest == std::vector<std::string_view>{"--read-some"};
+  if (!read_some && !options.rest.empty()) {
+    std::fputs("mobius_echo has one option of its own, --read-some\n", stderr);
+    return 2;
+  }
   bench::open_connections open(options);
   bench::server_stats stats("mobius", options, [] {
     const auto now = mobius::reactor::current().stats();
