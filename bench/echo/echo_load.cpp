@@ -156,9 +156,8 @@ void load::finish_messages(connection& peer, std::uint64_t before) {
   const std::uint64_t end = options_.warmup + options_.messages;
   for (std::uint64_t number = first; number < last; ++number) {
     ++finished_;
-    if (finished_ > options_.warmup && finished_ <= end) {
-      latency_.add(now_ - peer.started[number % options_.depth]);
-    }
+    const std::uint64_t took = now_ - peer.started[number % options_.depth];
+    if (finished_ > options_.warmup && finished_ <= end) latency_.add(took);
     if (finished_ == options_.warmup) mark(start_cpu_, start_wall_);
     if (finished_ == end) mark(end_cpu_, end_wall_);
   }
@@ -172,7 +171,7 @@ void load::mark(std::uint64_t& cpu, std::uint64_t& wall) {
 
 void load::fail(const connection& peer, const char* what) const {
   std::fprintf(stderr,
-               "echo_load: connection %td at byte %" PRIu64 ", %" PRIu64 " of %" PRIu64 " messages: %s\n",
+               "echo_load: connection %td at byte %" PRIu64 ", %" PRIu64 " of %" PRIu64 " echoes: %s\n",
                &peer - peers_.data(), peer.checked, finished_, total_, what);
   std::exit(1);
 }
