@@ -76,12 +76,15 @@ int main(int argc, char** argv) {
     return 2;
   }
   bench::open_connections open(options);
-  bench::server_stats stats("mobius", options, [] {
-    const mobius::reactor* reactor = mobius::reactor::current_or_null();
-    if (!reactor) return bench::work_counts{};  // ended before all messages were there
-    const auto now = reactor->stats();
-    return bench::work_counts{now.enters, now.submissions, now.completions};
-  });
+  bench::work_counts last;
+  const auto work = [&last] {
+    if (const mobius::reactor* reactor = mobius::reactor::current_or_null()) {
+      const auto now = reactor->stats();
+      last = {now.enters, now.submissions, now.completions};
+    }
+    return last;
+  };
+  bench::server_stats stats("mobius", options, work);
   // Bound before any thread starts, so that no connection meets a port with half of its sockets.
   std::vector<int> listeners;
   while (listeners.size() < options.threads) listeners.push_back(bench::listen_on_loopback(options.port));
@@ -93,5 +96,6 @@ int main(int argc, char** argv) {
       reactor.run(serve(s));
     } catch (const mobius::cancelled&) {
     }
+    if (options.threads == 1) work();  // for a measurement that ends here, after the reactor
   });
 }
