@@ -50,8 +50,9 @@ struct buffer_shape {
 class buffer_pool : public buffer_owner {
  public:
   static constexpr buffer_shape small{
-      .group = 0, .size_shift = 14, .chunk_shift = 8, .most = 1024};                                 // 16 MiB
-  static constexpr buffer_shape large{.group = 1, .size_shift = 16, .chunk_shift = 5, .most = 256};  // 16 MiB
+      .group = 0, .size_shift = 14, .chunk_shift = 8, .most = 1024};  // 16 MiB
+  static constexpr buffer_shape large{
+      .group = 1, .size_shift = 16, .chunk_shift = 5, .most = 1024};  // 64 MiB
   static constexpr std::uint16_t none = 0xffff;
 
   buffer_pool(reactor& r, const buffer_shape& shape);
